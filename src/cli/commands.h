@@ -1,0 +1,16 @@
+// One declaration per subcommand; each is defined in the file of its name.
+
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace nemotron::cli {
+
+std::function<int()> define_tokenize(CLI::App& app);
+std::function<int()> define_render(CLI::App& app);
+
+}  // namespace nemotron::cli
