@@ -1,0 +1,117 @@
+// Threads: one atomic counter starts a round, another hands out pieces, a third says when all workers are through.
+
+#include "base/threads.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+
+namespace nemotron {
+namespace {
+
+// About 20 microseconds: longer than the gap between two ops of a decode step, shorter than a scheduler's tick.
+constexpr int kSpins = 4000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Returns once `value` is no longer `old`: spins first, then sleeps.
+template <class T>
+void await_change(const std::atomic<T>& value, T old) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    pause();
+  }
+  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+Threads::Threads(int count) {
+  if (count < 1 || count > kMost) {
+    throw Error({.what = "number of threads out of range",
+                 .where = "--threads",
+                 .expected = "1 to " + std::to_string(kMost),
+                 .found = std::to_string(count)});
+  }
+  workers_.reserve(size_t(count - 1));
+  for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+Threads::~Threads() {
+  stop_.store(true, std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+int Threads::physical_cores() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return std::max(1u, std::thread::hardware_concurrency());
+  std::set<std::string> cores;  // hyper-threads of one core list the same siblings
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+    std::string siblings;
+    if (!std::getline(file, siblings)) siblings = "cpu " + std::to_string(cpu);
+    cores.insert(siblings);
+  }
+  return std::clamp(int(cores.size()), 1, kMost);
+}
+
+void Threads::parallel(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t, int)>& body) {
+  if (n <= 0) return;
+  n_ = n;
+  grain_ = std::max<int64_t>(grain, 1);
+  body_ = &body;
+  next_.store(0, std::memory_order_relaxed);
+  if (workers_.empty() || n_ <= grain_) {
+    for (int64_t begin = 0; begin < n_; begin += grain_) body(begin, std::min(begin + grain_, n_), 0);
+    return;
+  }
+  busy_.store(int(workers_.size()), std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  take_pieces(0);
+  for (int left = busy_.load(std::memory_order_acquire); left != 0; left = busy_.load(std::memory_order_acquire))
+    await_change(busy_, left);
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void Threads::work(int thread) {
+  uint32_t seen = 0;
+  for (;;) {
+    await_change(round_, seen);
+    ++seen;
+    if (stop_.load(std::memory_order_relaxed)) return;
+    take_pieces(thread);
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
+  }
+}
+
+void Threads::take_pieces(int thread) {
+  try {
+    for (;;) {
+      const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
+      if (begin >= n_) return;
+      (*body_)(begin, std::min(begin + grain_, n_), thread);
+    }
+  } catch (...) {
+    const std::lock_guard lock(failure_mutex_);
+    if (!failure_) failure_ = std::current_exception();
+  }
+}
+
+}  // namespace nemotron
