@@ -12,8 +12,8 @@
 
 namespace nemotron {
 
-// NVFP4: value = e2m1(code) * e4m3(block scale) * tensor scale. Two codes a byte, the even column in the low nibble; blocks of
-// 16 columns; block scales are row-major, not swizzled.
+// NVFP4: value = e2m1(code) * e4m3(block scale) * tensor scale. Two codes a byte, the even column in the low nibble;
+// blocks of 16 columns; block scales are row-major, not swizzled.
 struct Nvfp4 {
   static constexpr int kBlock = 16;
 
@@ -22,21 +22,25 @@ struct Nvfp4 {
   // The value before the tensor scale: at most six significant bits, so exact in float32 (and in BF16).
   static float decode(uint8_t code, uint8_t block_scale) { return E2m1::decode(code) * E4m3::decode(block_scale); }
 
-  // ModelOpt's exporter (spec/model.md 8.1). weight_scale_2 = amax / 2688.
+  // ModelOpt's exporter (spec/model.md 8.1). weight_scale_2 = amax / 2688, which underflows to 0 for the tiniest
+  // tensors; they are then divided by 1, so that their codes are zeros and not infinities.
   static float tensor_scale(float amax) { return amax / (E2m1::kMax * E4m3::kMax); }
   static uint8_t block_scale(float block_amax, float tensor_scale) {
     if (block_amax == 0) return 0x38;  // 1.0, as the exporter writes for a block of zeros
-    const float s = block_amax / (E2m1::kMax * tensor_scale);
+    const float s = block_amax / (E2m1::kMax * divisor(tensor_scale));
     return E4m3::encode(std::clamp(s, 0x1p-9f, E4m3::kMax));
   }
   // Codes of one block of 16 values into 8 bytes. Unlike E2m1::encode, -0.0 gives code 0, as the exporter does.
   static void encode_block(const float* x, uint8_t block_scale, float tensor_scale, uint8_t* bytes) {
-    const float step = E4m3::decode(block_scale) * tensor_scale;
+    const float step = E4m3::decode(block_scale) * divisor(tensor_scale);
     for (int i = 0; i < kBlock; i += 2) {
       const auto one = [&](float v) { return v == 0 ? uint8_t{0} : E2m1::encode(v / step); };
       bytes[i / 2] = uint8_t(one(x[i]) | one(x[i + 1]) << 4);
     }
   }
+
+ private:
+  static float divisor(float tensor_scale) { return tensor_scale == 0 ? 1 : tensor_scale; }
 };
 
 // FP8 per tensor: value = e4m3(code) * scale.
