@@ -25,10 +25,10 @@ class Threads {
 
   int count() const { return int(workers_.size()) + 1; }
 
-  // Calls body(begin, end, thread) for pieces of at most `grain` that cover 0..n once each; thread is in 0..count()-1. Which
-  // thread takes which piece varies, so results must not depend on it. Pieces are handed out as threads become free, so that a
-  // core that somebody else keeps busy delays only its own piece. Returns when all are done; the first exception thrown in a
-  // body is rethrown here. One loop at a time: not reentrant, and called by one thread only.
+  // Calls body(begin, end, thread) for pieces of at most `grain` that cover 0..n once each; thread is in 0..count()-1.
+  // Which thread takes which piece varies, so results must not depend on it. Pieces are handed out as threads become
+  // free, so that a core that somebody else keeps busy delays only its own piece. Returns when all are done; the first
+  // exception thrown in a body is rethrown here. One loop at a time: not reentrant, and called by one thread only.
   void parallel(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t, int)>& body);
 
  private:
@@ -36,10 +36,10 @@ class Threads {
   void take_pieces(int thread);
 
   std::vector<std::thread> workers_;
-  std::atomic<uint32_t> round_{0};    // raised to start a loop
-  std::atomic<int> busy_{0};          // workers that have not finished the round
+  std::atomic<uint32_t> round_{0};  // raised to start a loop
+  std::atomic<int> busy_{0};        // workers that have not finished the round
   std::atomic<bool> stop_{false};
-  std::atomic<int64_t> next_{0};      // first index that nobody has taken
+  std::atomic<int64_t> next_{0};  // first index that nobody has taken
   int64_t n_ = 0, grain_ = 1;
   const std::function<void(int64_t, int64_t, int)>* body_ = nullptr;
   std::mutex failure_mutex_;

@@ -1,7 +1,9 @@
-// Number formats of one element: the exact value of each code, and the code of each value (spec: OCP FP8, FP4; IEEE 754).
+// Number formats of one element: the exact value of each code, and the code of each value (spec: OCP FP8, FP4; IEEE
+// 754).
 //
-// A codec is a type with `Code`, `decode(Code) -> float` (exact) and `encode(float) -> Code` (nearest, ties to even unless it
-// says otherwise). These scalar functions are the whole truth; kernels that convert faster are tested against them.
+// A codec is a type with `Code`, `decode(Code) -> float` (exact) and `encode(float) -> Code` (nearest, ties to even
+// unless it says otherwise). These scalar functions are the whole truth; kernels that convert faster are tested against
+// them.
 
 #pragma once
 
@@ -17,18 +19,19 @@ namespace nemotron {
 inline uint32_t float_bits(float x) { return std::bit_cast<uint32_t>(x); }
 inline float bits_float(uint32_t b) { return std::bit_cast<float>(b); }
 
-// A float without infinities or with them, given by its widths: codes are sign, exponent, mantissa. kExponent bits of exponent
-// with bias kBias, kMantissa bits of mantissa. Decoding covers finite codes only.
+// A float without infinities or with them, given by its widths: codes are sign, exponent, mantissa. kExponent bits of
+// exponent with bias kBias, kMantissa bits of mantissa. Decoding covers finite codes only.
 template <int kExponent, int kMantissa, int kBias>
 constexpr float decode_finite(uint32_t code) {
   const uint32_t mantissa = code & ((1u << kMantissa) - 1), exponent = code >> kMantissa & ((1u << kExponent) - 1);
-  const float scale = std::bit_cast<float>((exponent == 0 ? 1 - kBias - kMantissa + 127 : int(exponent) - kBias - kMantissa + 127) << 23);
+  const float scale = std::bit_cast<float>(
+      (exponent == 0 ? 1 - kBias - kMantissa + 127 : int(exponent) - kBias - kMantissa + 127) << 23);
   const float value = float(exponent == 0 ? mantissa : mantissa + (1u << kMantissa)) * scale;
   return code >> (kExponent + kMantissa) & 1 ? -value : value;
 }
 
-// |x| rounded to the nearest multiple of the format's step at that size, ties to even, as a code that may lie beyond the
-// largest finite one (the caller saturates or overflows). x must be finite.
+// |x| rounded to the nearest multiple of the format's step at that size, ties to even, as a code that may lie beyond
+// the largest finite one (the caller saturates or overflows). x must be finite.
 template <int kExponent, int kMantissa, int kBias>
 constexpr uint32_t encode_magnitude(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x) & 0x7FFFFFFF;
@@ -77,7 +80,8 @@ struct F16 {
   }
 };
 
-// FP8 E4M3 "fn": bias 7, largest 448 (0x7E), no infinity, NaN 0x7F and 0xFF. Encoding saturates, infinity too; NaN gives 0x7F.
+// FP8 E4M3 "fn": bias 7, largest 448 (0x7E), no infinity, NaN 0x7F and 0xFF. Encoding saturates, infinity too; NaN
+// gives 0x7F.
 struct E4m3 {
   using Code = uint8_t;
   static constexpr float kMax = 448;
@@ -98,7 +102,8 @@ struct E5m2 {
   using Code = uint8_t;
   static constexpr float kMax = 57344;
   static float decode(Code c) {
-    if ((c & 0x7F) == 0x7C) return c & 0x80 ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::infinity();
+    if ((c & 0x7F) == 0x7C)
+      return c & 0x80 ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::infinity();
     return (c & 0x7F) > 0x7C ? std::numeric_limits<float>::quiet_NaN() : decode_finite<5, 2, 15>(c);
   }
   static Code encode(float x) {
@@ -114,7 +119,8 @@ struct E5m2 {
   }
 };
 
-// FP4 E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives (code 8 is -0). Encoding saturates; a NaN, which has no code, gives 0.
+// FP4 E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives (code 8 is -0). Encoding saturates; a NaN, which has no
+// code, gives 0.
 struct E2m1 {
   using Code = uint8_t;  // the low four bits
   static constexpr float kMax = 6;
@@ -128,8 +134,9 @@ struct E2m1 {
   }
 };
 
-// FP16 with stochastic rounding (spec/training.md 7.6): `noise` is 13 random bits r; the magnitude is rounded up where the
-// dropped bits plus r carry. Subnormal results are kept: floor(|x| 2^24 + r/8192). Infinity and NaN stay what they are.
+// FP16 with stochastic rounding (spec/training.md 7.6): `noise` is 13 random bits r; the magnitude is rounded up where
+// the dropped bits plus r carry. Subnormal results are kept: floor(|x| 2^24 + r/8192). Infinity and NaN stay what they
+// are.
 inline F16::Code f16_stochastic(float x, uint32_t noise) {
   const uint32_t bits = float_bits(x), sign = bits >> 16 & 0x8000;
   uint32_t a = bits & 0x7FFFFFFF;

@@ -29,7 +29,7 @@ struct Config {
   index num_experts_per_tok = 2;            // k
   index n_group = 1, topk_group = 1;
   bool norm_topk_prob = true;
-  float routed_scaling_factor = 1;
+  double routed_scaling_factor = 1;
   index moe_intermediate_size = 7688;       // I
   index moe_shared_expert_intermediate_size = 7688;  // S
   index n_shared_experts = 1;
@@ -40,8 +40,9 @@ struct Config {
   bool tie_word_embeddings = false;
   index max_position_embeddings = 4096;
   std::string model_type, dtype;            // as written; for display
-  std::vector<int32_t> eos_token_ids;
-  int32_t bos_token_id = -1, pad_token_id = -1;
+  std::vector<int32_t> eos_token_ids = {2};
+  int32_t bos_token_id = 1, pad_token_id = 0;  // -1: none
+  bool multimodal = false;                  // the text model of a wrapper, whose folder holds other tensors too
 
   index mamba_inner() const { return mamba_num_heads * mamba_head_dim; }                        // D
   index conv_channels() const { return mamba_inner() + 2 * n_groups * ssm_state_size; }         // CD

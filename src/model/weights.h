@@ -1,7 +1,7 @@
 // The weight table: every tensor of a model, by layer kind: its checkpoint name, its member, its shape, its role.
 //
-// One list a kind drives loading, counting, planning and (later) saving, initialisation and sharding. Each list starts by
-// naming all members of its struct, so that a member without an entry does not compile.
+// One list a kind drives loading, counting, planning and (later) saving, initialisation and sharding. Each list starts
+// by naming all members of its struct, so that a member without an entry does not compile.
 
 #pragma once
 
@@ -17,12 +17,12 @@
 namespace nemotron {
 
 struct MambaWeights {
-  Matrix in_proj;      // [2D+2GN+NH, H]: rows z | x | B | C | dt
-  Vector conv_weight;  // [CD, K]
-  Vector conv_bias;    // [CD], empty without use_conv_bias
+  Matrix in_proj;            // [2D+2GN+NH, H]: rows z | x | B | C | dt
+  Vector conv_weight;        // [CD, K]
+  Vector conv_bias;          // [CD], empty without use_conv_bias
   Vector A_log, D, dt_bias;  // [NH]
-  Vector norm;         // [D]
-  Matrix out_proj;     // [H, D]
+  Vector norm;               // [D]
+  Matrix out_proj;           // [H, D]
 };
 
 struct AttentionWeights {
@@ -36,10 +36,10 @@ struct Expert {
 };
 
 struct MoeWeights {
-  Matrix gate;                     // [E, H]
-  Vector e_score_correction_bias;  // [E]
+  Matrix gate;                              // [E, H]
+  Vector e_score_correction_bias;           // [E]
   Matrix fc1_latent_proj, fc2_latent_proj;  // [X, H], [H, X]; empty without moe_latent_size
-  std::vector<Expert> experts;     // [E]
+  std::vector<Expert> experts;              // [E]
   Matrix shared_up_proj, shared_down_proj;  // [S, H], [H, S]; empty without shared experts
 };
 
@@ -53,8 +53,8 @@ struct LayerWeights {
 };
 
 struct MtpWeights {
-  Vector enorm, hnorm;     // [H]
-  Matrix eh_proj;          // [H, 2H]: columns of the embedding, then of the hidden state
+  Vector enorm, hnorm;  // [H]
+  Matrix eh_proj;       // [H, 2H]: columns of the embedding, then of the hidden state
   std::vector<LayerWeights> layers;
   Vector final_layernorm;  // [H]
 };
@@ -62,13 +62,20 @@ struct MtpWeights {
 struct Weights {
   Matrix embeddings;  // [V, H]
   std::vector<LayerWeights> layers;
-  Vector norm_f;      // [H]
-  Matrix lm_head;     // [V, H]; the embeddings' own bytes when tied
+  Vector norm_f;   // [H]
+  Matrix lm_head;  // [V, H]; the embeddings' own bytes when tied
   std::optional<MtpWeights> mtp;
 };
 
 enum class Role : uint8_t {
-  embedding, head, norm, router, router_bias, conv, mamba_scalar, kv_scale,
+  embedding,
+  head,
+  norm,
+  router,
+  router_bias,
+  conv,
+  mamba_scalar,
+  kv_scale,
   in,      // a Linear whose output is cut between ranks
   out,     // a Linear whose input is cut between ranks: its columns are summed in segments
   latent,  // fc1/fc2_latent_proj, eh_proj: whole on every rank
@@ -80,12 +87,12 @@ struct Entry {
   std::string name;          // release name, "backbone.layers.3.mixer.in_proj.weight"
   std::vector<index> shape;  // as in the checkpoint; a quantized matrix keeps its logical [out, in]
   Role role;
-  bool required = true;      // k_scale and v_scale may be absent
-  index k_units = 1;         // Role::out: how many whole heads, groups or blocks the columns are
+  bool required = true;  // k_scale and v_scale may be absent
+  index k_units = 1;     // Role::out: how many whole heads, groups or blocks the columns are
 };
 
-// How many equal runs the columns of W [out, in] are summed in, so that 1, 2, 4 or 8 ranks can give the same bits: the largest
-// power of two up to 8 that leaves whole units, and whole blocks of 16 columns, in each run.
+// How many equal runs the columns of W [out, in] are summed in, so that 1, 2, 4 or 8 ranks can give the same bits: the
+// largest power of two up to 8 that leaves whole units, and whole blocks of 16 columns, in each run.
 constexpr int k_segments(index cols, index k_units) {
   int s = 8;
   while (s > 1 && (k_units % s != 0 || cols % (16 * s) != 0)) s /= 2;
@@ -154,10 +161,18 @@ void visit_weights(const Config& c, LayerKind kind, const std::string& p, LayerW
   auto& [norm, mixer] = w;
   visit(Entry{p + "norm.weight", {c.hidden_size}, Role::norm}, norm);
   switch (kind) {
-    case LayerKind::mamba: mixer.emplace<MambaWeights>(); break;
-    case LayerKind::attention: mixer.emplace<AttentionWeights>(); break;
-    case LayerKind::moe: mixer.emplace<MoeWeights>(); break;
-    case LayerKind::mlp: mixer.emplace<MlpWeights>(); break;
+    case LayerKind::mamba:
+      mixer.emplace<MambaWeights>();
+      break;
+    case LayerKind::attention:
+      mixer.emplace<AttentionWeights>();
+      break;
+    case LayerKind::moe:
+      mixer.emplace<MoeWeights>();
+      break;
+    case LayerKind::mlp:
+      mixer.emplace<MlpWeights>();
+      break;
   }
   std::visit([&](auto& m) { visit_weights(c, p + "mixer.", m, visit); }, mixer);
 }

@@ -1,14 +1,16 @@
 // The operations a model is made of, as a table of functions that each backend fills in.
 //
-// Law 1 binds every entry: row t of an output depends on row t of the inputs (and, for the ops that walk a sequence, on the
-// rows before it), never on how many rows there are, how they are cut into calls, or how many threads run. So every sum has
-// one order, stated here:
-//   * a dot product keeps 16 sums, one for each k mod 16, each taken in ascending k with fused multiply-add; the sums then meet
+// Law 1 binds every entry: row t of an output depends on row t of the inputs (and, for the ops that walk a sequence, on
+// the rows before it), never on how many rows there are, how they are cut into calls, or how many threads run. So every
+// sum has one order, stated here:
+//   * a dot product keeps 16 sums, one for each k mod 16, each taken in ascending k with fused multiply-add; the sums
+//   then meet
 //     in a tree (k with k+8, k+4, k+2, k+1). Columns beyond the end count as zeros.
 //   * a matrix with k_segments S sums each of S equal runs of its columns so, and the runs in a binary tree.
 //   * attention handles positions in pages of kPage, aligned to absolute positions; pages meet in ascending order.
 //   * expert outputs meet in a binary tree over expert numbers, empty subtrees skipped.
-// The `ref` backend computes in double, in plain loops; the `cpu` backend in float32, with the same bits on every target.
+// The `ref` backend computes in double, in plain loops; the `cpu` backend in float32, with the same bits on every
+// target.
 
 #pragma once
 
@@ -37,17 +39,18 @@ constexpr index round_up(index n, index to) { return (n + to - 1) / to * to; }
 
 // How a cache of keys and values is stored: as the backend's own numbers, or rounded.
 enum class KvFormat : uint8_t { real, bf16, fp8 };
-// How a Mamba state rests between tokens: as the backend's own numbers, or FP16 with stochastic rounding after every token.
+// How a Mamba state rests between tokens: as the backend's own numbers, or FP16 with stochastic rounding after every
+// token.
 enum class SsmFormat : uint8_t { real, f16 };
-size_t kv_size(KvFormat f, Real real);    // bytes an element
+size_t kv_size(KvFormat f, Real real);  // bytes an element
 size_t ssm_size(SsmFormat f, Real real);
 
 // Keys and values of one sequence in one layer. A page holds K then V, each [kv heads, kPage, head_dim].
 struct KvCache {
   std::byte* const* pages = nullptr;  // page b holds positions b*kPage ..
   KvFormat format = KvFormat::real;
-  float k_scale = 1, v_scale = 1;     // fp8: value = code * scale
-  index position = 0;                 // of the segment's first row
+  float k_scale = 1, v_scale = 1;  // fp8: value = code * scale
+  index position = 0;              // of the segment's first row
 };
 
 // A Mamba state of one sequence in one layer: [heads, head_dim, round_up(ssm_state_size, 16)], padded with zeros.
@@ -72,7 +75,7 @@ struct AttentionShape {
 struct RouteShape {
   index experts, picks, groups, kept_groups;
   bool renormalize;
-  float scale;
+  double scale;
 };
 
 // The experts a batch picked: for each token its picks in ascending expert number.
@@ -100,8 +103,9 @@ struct Backend {
   // y = rms_norm(x * silu(gate)): the gate first, then the norm (spec/model.md 3, step 6). x, gate, y [T, C].
   void (*gated_rms_norm)(Threads&, Rows x, Rows gate, const Vector& weight, index groups, double eps, Rows y);
 
-  // y[t] = W x[t] for the rows of each group: a Linear, or many experts at once. x [T, K], y [T, N]; y must not overlap x.
-  void (*linear)(Threads&, std::span<const Group> groups, Rows x, Rows y);
+  // y[t] = W x[t] for the rows of each group: a Linear, or many experts at once. x [T, K], y [T, N]; y must not overlap
+  // x.
+  void (*linear)(Threads&, Arena&, std::span<const Group> groups, Rows x, Rows y);
 
   // y += x. [T, C]
   void (*add)(Threads&, Rows x, Rows y);
@@ -109,8 +113,8 @@ struct Backend {
   // x = max(x, 0)^2. [T, C]
   void (*relu2)(Threads&, Rows x);
 
-  // y[t] = silu(bias + sum_j taps[.., j] x[t-K+1+j]): a causal convolution per channel. tails[s] [K-1, C] holds the rows
-  // before segment s, oldest first, and is moved on. x, y [T, C], taps [C, K], bias [C] or empty.
+  // y[t] = silu(bias + sum_j taps[.., j] x[t-K+1+j]): a causal convolution per channel. tails[s] [K-1, C] holds the
+  // rows before segment s, oldest first, and is moved on. x, y [T, C], taps [C, K], bias [C] or empty.
   void (*causal_conv)(Threads&, Rows x, const Vector& taps, const Vector& bias, std::span<const Segment> segments,
                       std::span<const Rows> tails, Rows y);
 
@@ -151,8 +155,8 @@ const Backend& cpu_backend();
 // SIMD targets of the cpu backend that this processor can run, best first, and the one in use.
 std::vector<std::string> cpu_targets();
 std::string cpu_target();
-// Makes `name` the target in use. Throws Error listing the choices when it is unknown or cannot run here. Not thread-safe: called
-// once at start, or by tests between calls.
+// Makes `name` the target in use. Throws Error listing the choices when it is unknown or cannot run here. Not
+// thread-safe: called once at start, or by tests between calls.
 void set_cpu_target(const std::string& name);
 
 }  // namespace nemotron

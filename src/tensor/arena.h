@@ -18,7 +18,10 @@ class Arena {
 
   // 64-byte aligned, not initialised. Throws std::bad_alloc.
   void* bytes(size_t count);
-  template <class T> T* array(size_t count) { return static_cast<T*>(bytes(count * sizeof(T))); }
+  template <class T>
+  T* array(size_t count) {
+    return static_cast<T*>(bytes(count * sizeof(T)));
+  }
   Rows rows(Real real, index rows, index cols) {
     return {bytes(size_t(rows) * size_t(cols) * real_size(real)), real, rows, cols, cols};
   }

@@ -18,16 +18,21 @@ double format_bits(Format f) {
 
 size_t Matrix::row_bytes() const {
   switch (format) {
-    case Format::f32: return size_t(cols) * 4;
+    case Format::f32:
+      return size_t(cols) * 4;
     case Format::bf16:
-    case Format::f16: return size_t(cols) * 2;
-    case Format::fp8: return size_t(cols);
-    case Format::nvfp4: break;
+    case Format::f16:
+      return size_t(cols) * 2;
+    case Format::fp8:
+      return size_t(cols);
+    case Format::nvfp4:
+      break;
   }
   return size_t(cols) / 2;
 }
 
-template <class T> void decode_row(const Matrix& w, index row, index begin, index count, T* out) {
+template <class T>
+void decode_row(const Matrix& w, index row, index begin, index count, T* out) {
   const uint8_t* codes = w.data + size_t(row) * w.row_bytes();
   visit_format(w.format, [&](auto codec) {
     using Codec = decltype(codec);
