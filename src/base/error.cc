@@ -2,21 +2,18 @@
 
 #include "base/error.h"
 
+#include <string_view>
 #include <utility>
+
+#include "base/utf8.h"
 
 namespace nemotron {
 namespace {
 
-// Length of the well-formed UTF-8 sequence at text[i], or 0.
-size_t utf8_length(const std::string& text, size_t i) {
-  const auto byte = [&](size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
-  const unsigned lead = byte(i);
-  const auto tail = [&](size_t k) { return (byte(k) & 0xC0u) == 0x80u; };
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF && tail(i + 1)) return 2;
-  if ((lead & 0xF0) == 0xE0 && tail(i + 1) && tail(i + 2)) return 3;
-  if (lead >= 0xF0 && lead <= 0xF4 && tail(i + 1) && tail(i + 2) && tail(i + 3)) return 4;
-  return 0;
+// Characters that move the cursor, colour the terminal, break the line, or write it backwards.
+bool is_control(char32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200E && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+         (c >= 0x2066 && c <= 0x2069);
 }
 
 }  // namespace
@@ -24,17 +21,16 @@ size_t utf8_length(const std::string& text, size_t i) {
 std::string printable(const std::string& text, size_t limit) {
   static const char* digits = "0123456789abcdef";
   std::string out;
-  for (size_t i = 0; i < text.size();) {
+  for (std::string_view rest = text; !rest.empty();) {
     if (out.size() >= limit) return out + "…";
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const size_t length = utf8_length(text, i);
-    if (length == 0 || byte < 0x20 || byte == 0x7F) {
-      out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
-      ++i;
+    const Utf8 next = decode_utf8(rest);
+    const std::string_view bytes = rest.substr(0, next.length);
+    if (next.kind == Utf8::kComplete && !is_control(next.code_point)) {
+      out += bytes;
     } else {
-      out.append(text, i, length);
-      i += length;
+      for (const char c : bytes) out += {'\\', 'x', digits[uint8_t(c) >> 4], digits[uint8_t(c) & 15]};
     }
+    rest.remove_prefix(bytes.size());
   }
   return out;
 }

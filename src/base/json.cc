@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace nemotron {
 namespace {
@@ -19,11 +20,23 @@ namespace {
   throw Error({.what = "wrong kind of JSON value", .expected = expected, .found = found.kind()});
 }
 
-// simdjson follows the JSON standard; Python's json also writes NaN, Infinity and -Infinity. They are replaced by strings
-// that no document holds by accident, and turned into doubles again while copying.
-constexpr std::string_view kNan = "\x7f" "NaN", kInf = "\x7f" "Infinity", kMinusInf = "\x7f" "-Infinity";
+// simdjson follows the JSON standard; Python's json also writes NaN, Infinity and -Infinity. Where a text has them, it
+// is parsed once more with each in quotes after a DEL, and with one more DEL in front of every string that starts with
+// one, so that no string of the file is taken for a constant.
+struct Constant {
+  std::string_view word;
+  double value;
+};
+constexpr Constant kConstants[] = {{"NaN", std::numeric_limits<double>::quiet_NaN()},
+                                   {"Infinity", std::numeric_limits<double>::infinity()},
+                                   {"-Infinity", -std::numeric_limits<double>::infinity()}};
+constexpr char kDel = '\x7f';
 
-std::string quote_python_constants(std::string_view text) {
+bool starts_with_del(std::string_view s) {
+  return s.starts_with(kDel) || s.starts_with("\\u007f") || s.starts_with("\\u007F");
+}
+
+std::string quote_constants(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 64);
   bool in_string = false;
@@ -31,76 +44,113 @@ std::string quote_python_constants(std::string_view text) {
     const char c = text[i];
     if (in_string) {
       if (c == '\\' && i + 1 < text.size()) out += text[i++];
-      if (c == '"') in_string = false;
-    } else {
-      if (c == '"') in_string = true;
-      bool replaced = false;
-      for (const std::string_view constant : {kNan, kInf, kMinusInf}) {
-        const std::string_view word = constant.substr(1);
-        if (text.substr(i, word.size()) == word) {
-          out.append("\"\\u007f").append(word).append("\"");
-          i += word.size();
-          replaced = true;
-          break;
-        }
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+      if (starts_with_del(text.substr(i + 1))) {
+        out += {c, kDel};
+        ++i;
+        continue;
       }
-      if (replaced) continue;
+    } else {
+      const auto constant = std::find_if(std::begin(kConstants), std::end(kConstants),
+                                         [&](const Constant& k) { return text.substr(i).starts_with(k.word); });
+      if (constant != std::end(kConstants)) {
+        out += {'"', kDel};
+        out.append(constant->word).append("\"");
+        i += constant->word.size();
+        continue;
+      }
     }
     out += text[i++];
   }
   return out;
 }
 
-Json copy(const simdjson::dom::element& element) {
-  using simdjson::dom::element_type;
-  switch (element.type()) {
-    case element_type::NULL_VALUE: return {};
-    case element_type::BOOL: return Json(bool(element.get_bool().value_unsafe()));
-    case element_type::INT64: return Json(int64_t(element.get_int64().value_unsafe()));
-    case element_type::UINT64: return Json(uint64_t(element.get_uint64().value_unsafe()));
-    case element_type::DOUBLE: return Json(double(element.get_double().value_unsafe()));
-    case element_type::STRING: {
-      const std::string_view s = element.get_string().value_unsafe();
-      if (s == kNan) return Json(std::numeric_limits<double>::quiet_NaN());
-      if (s == kInf) return Json(std::numeric_limits<double>::infinity());
-      if (s == kMinusInf) return Json(-std::numeric_limits<double>::infinity());
-      return Json(s);
+// Copies a simdjson document into values of our own, depth limited by the parser.
+struct Copier {
+  bool quoted_constants;
+
+  Json value(const simdjson::dom::element& element) const {
+    using simdjson::dom::element_type;
+    switch (element.type()) {
+      case element_type::NULL_VALUE:
+        return {};
+      case element_type::BOOL:
+        return Json(bool(element.get_bool().value_unsafe()));
+      case element_type::INT64:
+        return Json(int64_t(element.get_int64().value_unsafe()));
+      case element_type::UINT64:
+        return Json(uint64_t(element.get_uint64().value_unsafe()));
+      case element_type::DOUBLE:
+        return Json(double(element.get_double().value_unsafe()));
+      case element_type::STRING:
+        return string(element.get_string().value_unsafe());
+      case element_type::ARRAY:
+        return array(element.get_array().value_unsafe());
+      case element_type::OBJECT:
+        return object(element.get_object().value_unsafe());
     }
-    case element_type::ARRAY: {
-      Json::Array out;
-      const auto array = element.get_array().value_unsafe();
-      out.reserve(array.size());
-      for (const auto& item : array) out.push_back(copy(item));
-      return Json(std::move(out));
-    }
-    case element_type::OBJECT: {
-      Json::Object out;
-      const auto object = element.get_object().value_unsafe();
-      out.reserve(object.size());
-      std::unordered_map<std::string_view, size_t> seen;  // views into the document, which outlives this loop
-      seen.reserve(object.size());
-      for (const auto& [key, value] : object) {
-        const auto [where, is_new] = seen.try_emplace(key, out.size());
-        if (is_new) out.emplace_back(std::string(key), copy(value));
-        else out[where->second].second = copy(value);
-      }
-      return Json(std::move(out));
-    }
+    return {};
   }
-  return {};
-}
+
+ private:
+  Json string(std::string_view s) const {
+    if (!quoted_constants || !s.starts_with(kDel)) return Json(s);
+    s.remove_prefix(1);
+    if (s.starts_with(kDel)) return Json(s);
+    for (const Constant& constant : kConstants)
+      if (s == constant.word) return Json(constant.value);
+    return Json(s);
+  }
+
+  Json array(const simdjson::dom::array& array) const {
+    Json::Array out;
+    out.reserve(array.size());
+    for (const auto& item : array) out.push_back(value(item));
+    return Json(std::move(out));
+  }
+
+  Json object(const simdjson::dom::object& object) const {
+    Json::Object out;
+    out.reserve(object.size());
+    std::unordered_map<std::string_view, size_t> seen;  // views into the document, which outlives this loop
+    seen.reserve(object.size());
+    for (const auto& [name, item] : object) {
+      const std::string_view key = this->key(name);
+      const auto [where, is_new] = seen.try_emplace(key, out.size());
+      if (is_new)
+        out.emplace_back(std::string(key), value(item));
+      else
+        out[where->second].second = value(item);
+    }
+    return Json(std::move(out));
+  }
+
+  std::string_view key(std::string_view name) const {
+    if (!quoted_constants || !name.starts_with(kDel)) return name;
+    name.remove_prefix(1);
+    if (name.starts_with(kDel)) return name;
+    throw Error({.what = "malformed JSON: a key is not a string", .found = std::string(name)});
+  }
+};
 
 void append_quoted(std::string& out, std::string_view text);
 
 void append(std::string& out, const Json& value) {
-  if (value.is_null()) out += "null";
-  else if (value.is_bool()) out += value.boolean() ? "true" : "false";
-  else if (value.is_int()) out += fmt::format_int(value.integer()).str();
-  else if (value.is_uint()) out += fmt::format_int(value.unsigned_integer()).str();
+  if (value.is_null())
+    out += "null";
+  else if (value.is_bool())
+    out += value.boolean() ? "true" : "false";
+  else if (value.is_int())
+    out += fmt::format_int(value.integer()).str();
+  else if (value.is_uint())
+    out += fmt::format_int(value.unsigned_integer()).str();
   else if (value.is_double()) {
     const double d = value.number();
     out += std::isnan(d) ? "NaN" : std::isinf(d) ? (d > 0 ? "Infinity" : "-Infinity") : python_float(d);
-  } else if (value.is_string()) append_quoted(out, value.string());
+  } else if (value.is_string())
+    append_quoted(out, value.string());
   else if (value.is_array()) {
     out += '[';
     for (const char* comma = ""; const Json& item : value.array()) {
@@ -122,54 +172,33 @@ void append(std::string& out, const Json& value) {
   }
 }
 
-// Length of the well-formed UTF-8 sequence at the start of s (Unicode table 3-7), or 0; `broken` is then the length of the
-// maximal ill-formed part that one U+FFFD stands for.
-size_t utf8_sequence(std::string_view s, size_t& broken) {
-  const auto byte = [&](size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
-  const unsigned lead = byte(0);
-  broken = 1;
-  if (lead < 0x80) return 1;
-  unsigned low = 0x80, high = 0xBF;
-  size_t length = 0;
-  if (lead >= 0xC2 && lead <= 0xDF) length = 2;
-  else if (lead >= 0xE0 && lead <= 0xEF) {
-    length = 3;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    length = 4;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-  } else return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if (i >= s.size() || byte(i) < low || byte(i) > high) {
-      broken = i;
-      return 0;
-    }
-    low = 0x80, high = 0xBF;
-  }
-  return length;
-}
-
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';
   for (size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    size_t broken = 0;
-    if (c == '"' || c == '\\') out += {'\\', char(c)}, ++i;
-    else if (c == '\n') out += "\\n", ++i;
-    else if (c == '\r') out += "\\r", ++i;
-    else if (c == '\t') out += "\\t", ++i;
-    else if (c == '\b') out += "\\b", ++i;
-    else if (c == '\f') out += "\\f", ++i;
-    else if (c < 0x20) out += fmt::format("\\u{:04x}", unsigned(c)), ++i;
-    else if (c < 0x80) out += char(c), ++i;
-    else if (const size_t length = utf8_sequence(text.substr(i), broken)) {
-      out.append(text, i, length);
-      i += length;
-    } else {
-      out += "\xEF\xBF\xBD";
-      i += broken;
+    if (c == '"' || c == '\\')
+      out += {'\\', char(c)}, ++i;
+    else if (c == '\n')
+      out += "\\n", ++i;
+    else if (c == '\r')
+      out += "\\r", ++i;
+    else if (c == '\t')
+      out += "\\t", ++i;
+    else if (c == '\b')
+      out += "\\b", ++i;
+    else if (c == '\f')
+      out += "\\f", ++i;
+    else if (c < 0x20)
+      out += fmt::format("\\u{:04x}", unsigned(c)), ++i;
+    else if (c < 0x80)
+      out += char(c), ++i;
+    else {
+      const Utf8 next = decode_utf8(text.substr(i));
+      if (next.kind == Utf8::kComplete)
+        out += text.substr(i, next.length);
+      else
+        out += kReplacementUtf8;
+      i += next.length;
     }
   }
   out += '"';
@@ -178,8 +207,10 @@ void append_quoted(std::string& out, std::string_view text) {
 }  // namespace
 
 Json::Json(uint64_t u) {
-  if (u <= uint64_t(std::numeric_limits<int64_t>::max())) value_ = int64_t(u);
-  else value_ = u;
+  if (u <= uint64_t(std::numeric_limits<int64_t>::max()))
+    value_ = int64_t(u);
+  else
+    value_ = u;
 }
 
 bool Json::boolean() const {
@@ -244,7 +275,8 @@ Json& Json::set(std::string_view key, Json value) {
 }
 
 const char* Json::kind() const {
-  static constexpr const char* names[] = {"null", "boolean", "integer", "integer", "number", "string", "array", "object"};
+  static constexpr const char* names[] = {"null",   "boolean", "integer", "integer",
+                                          "number", "string",  "array",   "object"};
   return names[value_.index()];
 }
 
@@ -260,8 +292,9 @@ Json parse_json(std::string_view text, const std::string& where, size_t max_dept
   auto status = parser.allocate(std::max<size_t>(text.size(), 1), max_depth);
   if (!status) status = parser.parse(text.data(), text.size()).get(root);
   std::string rewritten;
+  const bool standard = !status;
   if (status && status != simdjson::DEPTH_ERROR && text.find_first_of("NI") != text.npos) {
-    rewritten = quote_python_constants(text);
+    rewritten = quote_constants(text);
     status = parser.parse(rewritten).get(root);
   }
   if (status) {
@@ -271,7 +304,7 @@ Json parse_json(std::string_view text, const std::string& where, size_t max_dept
                  .where = where,
                  .hint = "the file may be cut short or damaged; fetch it again"});
   }
-  return copy(root);
+  return Copier{.quoted_constants = !standard}.value(root);
 }
 
 std::string json_quote(std::string_view text) {
@@ -304,7 +337,8 @@ std::string python_float(double value) {
                        exponent < 0 ? "-" : "+", std::abs(exponent));
   }
   if (exponent < 0) return fmt::format("{}0.{}{}", sign, std::string(size_t(-exponent - 1), '0'), digits);
-  if (count <= exponent + 1) return fmt::format("{}{}{}.0", sign, digits, std::string(size_t(exponent + 1 - count), '0'));
+  if (count <= exponent + 1)
+    return fmt::format("{}{}{}.0", sign, digits, std::string(size_t(exponent + 1 - count), '0'));
   return fmt::format("{}{}.{}", sign, digits.substr(0, size_t(exponent) + 1), digits.substr(size_t(exponent) + 1));
 }
 
