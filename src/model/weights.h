@@ -160,18 +160,22 @@ template <class Visit>
 void visit_weights(const Config& c, LayerKind kind, const std::string& p, LayerWeights& w, Visit&& visit) {
   auto& [norm, mixer] = w;
   visit(Entry{p + "norm.weight", {c.hidden_size}, Role::norm}, norm);
+  // A mixer of the right kind is kept, so that the list also walks a model that is loaded.
+  const auto be = [&]<class Mixer>(Mixer*) {
+    if (!std::holds_alternative<Mixer>(mixer)) mixer.template emplace<Mixer>();
+  };
   switch (kind) {
     case LayerKind::mamba:
-      mixer.emplace<MambaWeights>();
+      be(static_cast<MambaWeights*>(nullptr));
       break;
     case LayerKind::attention:
-      mixer.emplace<AttentionWeights>();
+      be(static_cast<AttentionWeights*>(nullptr));
       break;
     case LayerKind::moe:
-      mixer.emplace<MoeWeights>();
+      be(static_cast<MoeWeights*>(nullptr));
       break;
     case LayerKind::mlp:
-      mixer.emplace<MlpWeights>();
+      be(static_cast<MlpWeights*>(nullptr));
       break;
   }
   std::visit([&](auto& m) { visit_weights(c, p + "mixer.", m, visit); }, mixer);

@@ -1,0 +1,31 @@
+// Options that several commands share.
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/sampler.h"
+
+namespace CLI {
+class App;
+}
+
+namespace nemotron::cli {
+
+// Adds DIR, --threads, --backend, --target, --kv, --state, --state-seed and --dt-min; the returned values are set when
+// the options are parsed.
+struct ModelOptions {
+  std::string folder;
+  EngineOptions engine;
+};
+std::shared_ptr<ModelOptions> add_model_options(CLI::App& app);
+
+// The text of a file, or of standard input for "-". Throws Error.
+std::string read_file(const std::string& path);
+
+// Prints each warning as one line on standard error.
+void print_warnings(const std::vector<std::string>& warnings);
+
+}  // namespace nemotron::cli

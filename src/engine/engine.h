@@ -1,0 +1,56 @@
+// A model ready to run: its weights, the backend and threads that compute, and how its state is stored.
+
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+
+namespace nemotron {
+
+struct EngineOptions {
+  int threads = 0;              // 0: one a physical core
+  std::string backend = "cpu";  // or "ref"
+  std::string target;           // SIMD target of the cpu backend; empty: the best
+  KvFormat kv = KvFormat::real;
+  SsmFormat ssm = SsmFormat::real;
+  uint64_t state_seed = 0;  // of the rounding noise of an FP16 state
+  double dt_min = 0;
+};
+
+class Engine {
+ public:
+  // Loads a checkpoint folder. What is odd but harmless is kept in warnings(). Throws Error.
+  Engine(const std::filesystem::path& folder, const EngineOptions& options);
+
+  const Model& model() const { return model_; }
+  const Config& config() const { return model_.config; }
+  Context& context() { return context_; }
+  StateFormat state_format() const;
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // Feeds `ids`, one list a sequence of `state` from slot 0 on, in steps of up to `chunk` tokens a sequence, all
+  // sequences side by side. After each step `visit(slot, offset, hidden)` sees the hidden rows of each sequence that
+  // had tokens, `offset` being the place of the first of them in its list.
+  void feed(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk,
+            const std::function<void(int slot, index offset, Rows hidden)>& visit);
+
+  // The logits of one hidden row, as floats.
+  std::vector<float> logits(Rows hidden_row);
+
+ private:
+  Threads threads_;
+  Arena arena_;
+  std::vector<std::string> warnings_;
+  EngineOptions options_;
+  Context context_;  // before the model: a wrong backend or target is told before gigabytes are mapped
+  Model model_;
+};
+
+// Row t of any backend as floats.
+void copy_row(Rows rows, index t, float* out);
+
+}  // namespace nemotron
