@@ -5,11 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -67,7 +68,7 @@ std::vector<Example> examples() {
 Lines run(const std::string& command) {
   const std::string directory = fs::path(NEMOTRON_PROGRAM).parent_path();
   const std::string line =
-      "cd '" + kRoot.string() + "' && PATH='" + directory + "':$PATH && " + command + " < /dev/null";
+      "cd '" + kRoot.string() + "' && PATH='" + directory + "':$PATH && (" + command + ") < /dev/null";
   FILE* pipe = popen(line.c_str(), "r");
   if (!pipe) throw std::runtime_error("no shell");
   std::stringstream output;
