@@ -81,6 +81,7 @@ void File::read(uint64_t offset, void* out, size_t count) const {
 Map File::map() const {
   Map out;
   if (size_ == 0) return out;
+  posix_fadvise(descriptor_, 0, 0, POSIX_FADV_NORMAL);  // whoever maps it will read on
   void* data = mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor_, 0);
   if (data == MAP_FAILED) fail_with_errno("cannot map the file into memory", path_);
   out.data_ = static_cast<uint8_t*>(data);

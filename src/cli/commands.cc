@@ -15,6 +15,7 @@ namespace nemotron::cli {
 namespace {
 
 constexpr Command kCommands[] = {
+    {"inspect", "what a folder holds: layers, parameters, formats, bytes", "nemotron inspect models/pico", define_inspect},
     {"tokenize", "text to token ids and back", "echo 'Hello' | nemotron tokenize models/pico", define_tokenize},
     {"render", "a conversation to the exact prompt text", "nemotron render models/pico conversation.json", define_render},
 };

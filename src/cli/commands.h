@@ -10,6 +10,8 @@ class App;
 
 namespace nemotron::cli {
 
+std::function<int()> define_inspect(CLI::App& app);
+std::function<int()> define_logits(CLI::App& app);
 std::function<int()> define_tokenize(CLI::App& app);
 std::function<int()> define_render(CLI::App& app);
 
