@@ -141,10 +141,9 @@ void read_normalizer(const Json& description, const std::string& where, int dept
   }
   const Json* steps = description.find("normalizers");
   if (name != "Sequence" || !steps || !steps->is_array() || depth == kMaxDepth) {
-    throw Error({.what = "the normalizer is not supported",
-                 .where = where + ".type",
-                 .expected = "null, NFC, NFD, NFKC, NFKD or a Sequence of these",
-                 .found = name.empty() ? description.kind() : name});
+    throw Error({.what = "not supported",
+                 .where = where + ".type " + name,
+                 .expected = "null, NFC, NFD, NFKC, NFKD or a Sequence of these"});
   }
   for (const Json& step : steps->array()) read_normalizer(step, where + ".normalizers", depth + 1, forms);
   if (forms.size() > kMaxSteps) throw Error({.what = "more than 8 normalizers", .where = where});

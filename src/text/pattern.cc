@@ -58,7 +58,7 @@ class Parser {
 
   [[noreturn]] void fail(std::string_view what) const {
     throw Error(
-        {.what = fmt::format("the regex {} at character {}", what, at_),
+        {.what = fmt::format("a regex that cannot be compiled: it {} at character {}", what, at_),
          .where = where_,
          .found = printable(std::string(pattern_)),
          .hint = "tokenizers use Oniguruma's syntax; what needs memory, scripts or rare classes is not supported"});

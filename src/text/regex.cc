@@ -98,8 +98,8 @@ struct Partition {
  private:
   void add(uint8_t symbol, const std::vector<bool>& inside, const std::string& where) {
     if (symbol == 255) {
-      throw Error(
-          {.what = "the regex tells more than 255 kinds of characters apart", .where = where, .hint = "not supported"});
+      throw Error({.what = "a regex that cannot be compiled: it tells more than 255 kinds of characters apart",
+                   .where = where});
     }
     for (size_t set = 0; set < inside.size(); ++set) {
       if (inside[set]) symbols_in[set].push_back(symbol);
@@ -260,6 +260,10 @@ Regex Regex::literal(std::string_view text, const std::string& where) {
   return Regex(root, std::string(text), where);
 }
 
+Regex Regex::any_of(const CodePoints& set, const std::string& where) {
+  return Regex({.kind = PatternNode::kSet, .set = set}, "a set of characters", where);
+}
+
 Regex::Regex(const PatternNode& root, std::string source, const std::string& where)
     : source_(std::move(source)), where_(where) {
   const Sets sets(root);
@@ -270,8 +274,9 @@ Regex::Regex(const PatternNode& root, std::string source, const std::string& whe
   pcre2_code* compiled =
       pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), 0, &code, &offset, nullptr);
   if (!compiled) {
-    throw Error(
-        {.what = "the regex cannot be compiled: " + pcre2_message(code), .where = where, .found = printable(source_)});
+    throw Error({.what = "a regex that cannot be compiled: " + pcre2_message(code),
+                 .where = where,
+                 .found = printable(source_)});
   }
   code_ = std::shared_ptr<const pcre2_code>(compiled,
                                             [](const pcre2_code* c) { pcre2_code_free(const_cast<pcre2_code*>(c)); });

@@ -43,6 +43,8 @@ class Regex {
   Regex(std::string_view pattern, const std::string& where);
   // Matches exactly this text.
   static Regex literal(std::string_view text, const std::string& where);
+  // Matches one character of the set.
+  static Regex any_of(const CodePoints& set, const std::string& where);
 
  private:
   friend class RegexMatches;
