@@ -162,7 +162,7 @@ void visit_weights(const Config& c, LayerKind kind, const std::string& p, LayerW
   visit(Entry{p + "norm.weight", {c.hidden_size}, Role::norm}, norm);
   // A mixer of the right kind is kept, so that the list also walks a model that is loaded.
   const auto be = [&]<class Mixer>(Mixer*) {
-    if (!std::holds_alternative<Mixer>(mixer)) mixer.template emplace<Mixer>();
+    if (!std::holds_alternative<Mixer>(w.mixer)) w.mixer.template emplace<Mixer>();
   };
   switch (kind) {
     case LayerKind::mamba:
