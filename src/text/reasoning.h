@@ -7,8 +7,8 @@
 
 namespace nemotron {
 
-// Streaming: the parts may be cut anywhere; joined, they are the same. The template writes "\n</think>\n" around the tag, so one
-// newline on each side of it belongs to the tag (spec/model.md 9.2).
+// Streaming: the parts may be cut anywhere; joined, they are the same. The template writes "\n</think>\n" around the
+// tag, so one newline on each side of it belongs to the tag (spec/model.md 9.2).
 class ReasoningSplitter {
  public:
   struct Parts {

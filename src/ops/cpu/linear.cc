@@ -106,11 +106,46 @@ const float* e4m3_values() {
   return values.data();
 }
 
-// E2M1 values through BF16, of which they are the upper bits: one table for each byte.
+// E2M1 values, and their upper halves (they are BF16 values too) one byte at a time.
+HWY_ALIGN constexpr float kE2m1[16] = {0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
 HWY_ALIGN constexpr uint8_t kE2m1Low[16] = {0, 0, 0x80, 0xC0, 0, 0x40, 0x80, 0xC0,
                                             0, 0, 0x80, 0xC0, 0, 0x40, 0x80, 0xC0};
 HWY_ALIGN constexpr uint8_t kE2m1High[16] = {0,    0x3F, 0x3F, 0x3F, 0x40, 0x40, 0x40, 0x40,
                                              0x80, 0xBF, 0xBF, 0xBF, 0xC0, 0xC0, 0xC0, 0xC0};
+
+// Sixteen codes, one a byte, to values: a permutation of a table in registers. A template for the same reason as `fma`.
+template <class Codes>
+HWY_INLINE void e2m1_values(Codes code, Sums& w) {
+  const D d;
+  const hn::Rebind<uint32_t, D> d32;
+  if constexpr (kWidth == 16) {
+    const auto place = hn::BitCast(hn::RebindToSigned<decltype(d32)>(), hn::PromoteTo(d32, code));
+    w.r[0] = hn::TableLookupLanes(hn::Load(d, kE2m1), hn::IndicesFromVec(d, place));
+  } else if constexpr (kWidth == 8) {
+    const hn::FixedTag<uint8_t, 8> d8;
+    const auto eight = [&](auto part) HWY_ATTR {
+      const auto wide = hn::PromoteTo(d32, part);
+      const auto magnitude = hn::And(wide, hn::Set(d32, 7));
+      const auto place = hn::BitCast(hn::RebindToSigned<decltype(d32)>(), magnitude);
+      const auto sign = hn::ShiftLeft<28>(hn::AndNot(hn::Set(d32, 7), wide));
+      return hn::Or(hn::TableLookupLanes(hn::Load(d, kE2m1), hn::IndicesFromVec(d, place)), hn::BitCast(d, sign));
+    };
+    w.r[0] = eight(hn::LowerHalf(d8, code));
+    w.r[1] = eight(hn::UpperHalf(d8, code));
+  } else {
+    const hn::FixedTag<uint8_t, 16> d8;
+    const hn::FixedTag<uint16_t, 8> d16;
+    const auto low = hn::TableLookupBytes(hn::Load(d8, kE2m1Low), code);
+    const auto high = hn::TableLookupBytes(hn::Load(d8, kE2m1High), code);
+    const auto zero = hn::Zero(d16);
+    const auto first = hn::BitCast(d16, hn::InterleaveLower(d8, low, high));
+    const auto last = hn::BitCast(d16, hn::InterleaveUpper(d8, low, high));
+    w.r[0] = hn::BitCast(d, hn::InterleaveLower(d16, zero, first));
+    w.r[1] = hn::BitCast(d, hn::InterleaveUpper(d16, zero, first));
+    w.r[2] = hn::BitCast(d, hn::InterleaveLower(d16, zero, last));
+    w.r[3] = hn::BitCast(d, hn::InterleaveUpper(d16, zero, last));
+  }
+}
 
 template <>
 struct Coded<Nvfp4> {
@@ -120,27 +155,15 @@ struct Coded<Nvfp4> {
   Coded(const Matrix& w, index row)
       : codes(w.data + row * (w.cols / 2)), scales(w.block_scales + row * (w.cols / Nvfp4::kBlock)) {}
   HWY_INLINE void load16(index k, Sums& w) const {
-    const D d;
     const hn::FixedTag<uint8_t, 8> d8;
     const hn::FixedTag<uint16_t, 8> d16;
-    const hn::FixedTag<uint8_t, 16> d8x16;
-    const V scale = hn::Set(d, values[scales[k / Nvfp4::kBlock]]);
-    // Sixteen codes, one a byte, in order: the low nibble of each byte comes first.
+    const V scale = hn::Set(D(), values[scales[k / Nvfp4::kBlock]]);
+    // One code a byte, in order: the low nibble of each byte comes first.
     const auto pairs = hn::PromoteTo(d16, hn::LoadU(d8, codes + k / 2));
     const auto nibbles =
         hn::Or(hn::And(pairs, hn::Set(d16, 0x0F)), hn::ShiftLeft<4>(hn::And(pairs, hn::Set(d16, 0xF0))));
-    const auto code = hn::BitCast(d8x16, nibbles);
-    const auto low = hn::TableLookupBytes(hn::Load(d8x16, kE2m1Low), code);
-    const auto high = hn::TableLookupBytes(hn::Load(d8x16, kE2m1High), code);
-    HWY_ALIGN uint16_t bf16[16];
-    hn::Store(hn::BitCast(d16, hn::InterleaveLower(d8x16, low, high)), d16, bf16);
-    hn::Store(hn::BitCast(d16, hn::InterleaveUpper(d8x16, low, high)), d16, bf16 + 8);
-    const hn::Rebind<uint32_t, D> d32;
-    const hn::Rebind<uint16_t, D> dpart;
-    for (int i = 0; i < kRegs; ++i) {
-      const auto part = hn::PromoteTo(d32, hn::LoadU(dpart, bf16 + i * kWidth));
-      w.r[i] = hn::Mul(hn::BitCast(d, hn::ShiftLeft<16>(part)), scale);
-    }
+    e2m1_values(hn::BitCast(hn::FixedTag<uint8_t, 16>(), nibbles), w);
+    for (int i = 0; i < kRegs; ++i) w.r[i] = hn::Mul(w.r[i], scale);
   }
 };
 
