@@ -31,7 +31,7 @@ BELOW = {
 # Libraries that are wrapped for all others: the start of the include, the only folders that may see it.
 HOME = {
     'hwy/': ['ops/cpu'],
-    'simdjson': ['base', 'io'],
+    'simdjson': ['base', 'io', 'text'],
     'pcre2': ['text'],
     'utf8proc': ['text'],
     'CLI/': ['cli'],
