@@ -13,7 +13,7 @@
 #include "cli/options.h"
 #include "cli/prompt.h"
 #include "cli/sampling.h"
-#include "cli/vocabulary.h"
+#include "cli/tokenizer.h"
 #include "engine/generate.h"
 
 namespace nemotron::cli {

@@ -11,7 +11,7 @@
 #include "cli/commands.h"
 #include "cli/ids.h"
 #include "cli/options.h"
-#include "cli/vocabulary.h"
+#include "cli/tokenizer.h"
 #include "engine/engine.h"
 #include "engine/sampler.h"
 

@@ -1,6 +1,6 @@
 // Tokenizer and model must speak of the same ids.
 
-#include "cli/vocabulary.h"
+#include "cli/tokenizer.h"
 
 #include <string>
 
