@@ -1,4 +1,4 @@
-// Threads: one atomic counter starts a round, another hands out pieces, a third says when all workers are through.
+// Threads: one atomic word is the door to a loop, another hands out its pieces, a third counts who is through.
 
 #include "base/threads.h"
 
@@ -38,7 +38,11 @@ void await_change(const std::atomic<T>& value, T old) {
 
 }  // namespace
 
-Threads::Threads(int count) {
+// The bits of the door, from the top: the loop's number, shut, workers inside.
+constexpr uint32_t kShut = 1u << 11, kNextLoop = kShut << 1;
+static_assert(Threads::kMost < int(kShut));
+
+Threads::Threads(int count) : door_(kShut) {
   if (count < 1 || count > kMost) {
     throw Error({.what = "number of threads out of range",
                  .where = "--threads",
@@ -51,8 +55,8 @@ Threads::Threads(int count) {
 
 Threads::~Threads() {
   stop_.store(true, std::memory_order_relaxed);
-  round_.fetch_add(1, std::memory_order_release);
-  round_.notify_all();
+  door_.fetch_add(kNextLoop, std::memory_order_release);
+  door_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -81,23 +85,31 @@ void Threads::parallel(int64_t n, int64_t grain, const std::function<void(int64_
     for (int64_t begin = 0; begin < n_; begin += grain_) body(begin, std::min(begin + grain_, n_), 0);
     return;
   }
-  busy_.store(int(workers_.size()), std::memory_order_relaxed);
-  round_.fetch_add(1, std::memory_order_release);
-  round_.notify_all();
+  left_.store(0, std::memory_order_relaxed);
+  // Open: the next loop's number, nobody inside. The release makes the loop's fields visible to whoever enters.
+  door_.store((door_.load(std::memory_order_relaxed) & ~(kNextLoop - 1)) + kNextLoop, std::memory_order_release);
+  door_.notify_all();
   take_pieces(0);
-  for (int left = busy_.load(std::memory_order_acquire); left != 0; left = busy_.load(std::memory_order_acquire))
-    await_change(busy_, left);
+  const uint32_t inside = door_.fetch_or(kShut, std::memory_order_acq_rel) & (kShut - 1);
+  for (uint32_t left = left_.load(std::memory_order_acquire); left != inside;
+       left = left_.load(std::memory_order_acquire))
+    await_change(left_, left);
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void Threads::work(int thread) {
-  uint32_t seen = 0;
-  for (;;) {
-    await_change(round_, seen);
-    ++seen;
-    if (stop_.load(std::memory_order_relaxed)) return;
+  uint32_t done = 0;  // number of the last loop this worker took part in
+  while (!stop_.load(std::memory_order_relaxed)) {
+    uint32_t door = door_.load(std::memory_order_acquire);
+    if ((door & kShut) || door / kNextLoop == done) {
+      await_change(door_, door);
+      continue;
+    }
+    if (!door_.compare_exchange_weak(door, door + 1, std::memory_order_acq_rel)) continue;
+    done = door / kNextLoop;
     take_pieces(thread);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
+    left_.fetch_add(1, std::memory_order_release);
+    left_.notify_all();
   }
 }
 

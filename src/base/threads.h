@@ -36,8 +36,10 @@ class Threads {
   void take_pieces(int thread);
 
   std::vector<std::thread> workers_;
-  std::atomic<uint32_t> round_{0};  // raised to start a loop
-  std::atomic<int> busy_{0};        // workers that have not finished the round
+  // The door to a loop: its number, whether it is shut, and how many workers came in. The caller shuts it when no piece
+  // is left and waits only for those inside: a worker that the system has not woken by then is not waited for.
+  std::atomic<uint32_t> door_;
+  std::atomic<uint32_t> left_{0};  // workers that came in and are through
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> next_{0};  // first index that nobody has taken
   int64_t n_ = 0, grain_ = 1;
