@@ -2,11 +2,16 @@
 
 #include "cli/command.h"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -15,9 +20,44 @@ namespace nemotron::cli {
 namespace {
 
 constexpr Command kCommands[] = {
-    {"inspect", "what a folder holds: layers, parameters, formats, bytes", "nemotron inspect models/pico", define_inspect},
-    {"tokenize", "text to token ids and back", "echo 'Hello' | nemotron tokenize models/pico", define_tokenize},
-    {"render", "a conversation to the exact prompt text", "nemotron render models/pico conversation.json", define_render},
+    {"Talk", "chat", "a conversation in the terminal, or through a pipe", "nemotron chat models/pico", define_chat},
+    {"Talk", "generate", "one answer to one prompt: text, JSON events or token ids",
+     "nemotron generate models/pico -p 'Compute 12 + 7.' --think off", define_generate},
+    {"Measure", "score", "how likely a text is: log-probability, perplexity", "nemotron score models/pico README.md",
+     define_score},
+    {"Measure", "logits", "logits, hidden states, drafts and layer states, as safetensors",
+     "nemotron logits models/pico --ids ids.json --out out.safetensors --states", define_logits},
+    {"Look inside", "inspect", "what a folder holds: layers, parameters, formats, bytes",
+     "nemotron inspect models/pico", define_inspect},
+    {"Look inside", "tokenize", "text to token ids and back", "echo 'Hello' | nemotron tokenize models/pico",
+     define_tokenize},
+    {"Look inside", "render", "a conversation to the exact prompt text",
+     "nemotron render models/pico conversation.json", define_render},
+    {"Look inside", "version", "the build, its SIMD targets, its formats", "nemotron version", define_version},
+};
+
+// The first page: what there is, by what one wants to do.
+std::string overview() {
+  std::string text =
+      "nemotron runs Nemotron 3 models from their published folders, exactly.\n\n"
+      "Usage: nemotron COMMAND DIR [OPTIONS]\n";
+  const char* group = "";
+  for (const Command& c : kCommands) {
+    if (std::string_view(group) != c.group) text += fmt::format("\n{}\n", group = c.group);
+    text += fmt::format("  {:<10} {}\n", c.name, c.summary);
+  }
+  return text +
+         "\nDIR is a checkpoint folder as it is published: config.json, *.safetensors, tokenizer.json, "
+         "chat_template.jinja.\n"
+         "`nemotron COMMAND --help` shows the options and an example. To begin: nemotron chat models/pico\n";
+}
+
+// CLI11's pages for the commands, ours for the program.
+class Help : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    return app->get_parent() ? CLI::Formatter::make_help(app, std::move(name), mode) : overview();
+  }
 };
 
 }  // namespace
@@ -25,7 +65,9 @@ constexpr Command kCommands[] = {
 std::span<const Command> commands() { return kCommands; }
 
 int run(int argc, char** argv) {
-  CLI::App app("Runs Nemotron 3 models from their published folders.", "nemotron");
+  CLI::App app("", "nemotron");
+  app.formatter(std::make_shared<Help>());
+  app.set_version_flag("--version", NEMOTRON_VERSION);
   app.require_subcommand(1);
   std::function<int()> action;
   for (const Command& command : commands()) {
@@ -34,6 +76,10 @@ int run(int argc, char** argv) {
     sub->final_callback([&action, run = command.define(*sub)] { action = run; });
   }
   try {
+    if (argc < 2) {
+      std::fputs(overview().c_str(), stderr);
+      return 2;
+    }
     app.parse(argc, argv);
     return action();
   } catch (const CLI::Success& e) {
