@@ -1,7 +1,10 @@
 // `nemotron logits`: logits, hidden states, drafts and states of token lists, as a safetensors file.
 
 #include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <cstring>
+#include <map>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -17,7 +20,7 @@ namespace {
 struct Options {
   std::shared_ptr<ModelOptions> model;
   std::string ids, out, save_state, load_state;
-  index chunk = 0, mtp = 0;
+  index chunk = 512, mtp = 0;  // 0: all at once
   bool states = false;
 };
 
@@ -90,7 +93,7 @@ int run(const Options& o) {
                  .hint = "run the whole sequence, or leave one of the two out"});
 
   State state = starting_state(engine, o, lists.lists.size());
-  const index chunk = o.chunk > 0 ? o.chunk : 512;  // the result is the same for any
+  const index chunk = o.chunk > 0 ? o.chunk : index{1} << 40;
   std::vector<Result> results(lists.lists.size());
   Context& ctx = engine.context();
   std::vector<Rows> hidden;  // kept whole for the drafts, ahead of the scratch of each step
@@ -140,8 +143,10 @@ std::function<int()> define_logits(CLI::App& app) {
   app.add_option("--out", o->out, "safetensors file to write: logits [T, V], hidden [T, H]")->required();
   app.add_option("--mtp", o->mtp, "also mtp.1 ... mtp.D: teacher-forced drafts")->check(CLI::Range(0, 64));
   app.add_flag("--states", o->states, "also the final state of each layer");
-  app.add_option("--chunk", o->chunk, "prefill in pieces of N tokens (the result is the same)")
-      ->check(CLI::Range(1, 1 << 24));
+  const std::map<std::string, index> all = {{"all", 0}};
+  app.add_option("--chunk", o->chunk, "prefill in pieces of N tokens, or all at once: `all` (the result is the same)")
+      ->transform(CLI::Transformer(all))
+      ->check(CLI::Range(0, 1 << 24));
   app.add_option("--save-state", o->save_state, "write the state after the last token");
   app.add_option("--load-state", o->load_state, "go on from a saved state");
   return [o] { return run(*o); };
