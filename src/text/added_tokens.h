@@ -28,7 +28,8 @@ class AddedTokenFinder {
   bool add(std::string_view text, const AddedToken& token);
 
   // Hands out the pieces of `text` from left to right: piece(part, id), id -1 for what lies between added tokens. Where
-  // white space that a token took holds a token itself, pieces overlap, as they do in `tokenizers`.
+  // white space that a token took holds a token itself, the pieces overlap, unless that one has lstrip and so finds
+  // nothing left: this is what `tokenizers` does.
   template <typename Piece>
   void split(std::string_view text, Piece piece) const {
     size_t done = 0;  // up to here everything is handed out
@@ -38,13 +39,13 @@ class AddedTokenFinder {
       const Token& token = tokens_[size_t(found.token)];
       found.from = found.end;
       if (token.single_word && !stands_alone(text, begin, end)) continue;
-      if (token.lstrip) begin = before_space(text, done, begin);
+      if (token.lstrip) begin = done < begin ? before_space(text, done, begin) : done;
       if (token.rstrip) {
         if (end >= space_end) space_end = after_space(text, end);
         end = space_end;
       }
       if (done < begin) piece(text.substr(done, begin - done), -1);
-      piece(text.substr(begin, end - begin), token.id);
+      if (begin < end) piece(text.substr(begin, end - begin), token.id);
       done = end;
     }
     if (done < text.size()) piece(text.substr(done), -1);

@@ -296,12 +296,12 @@ class Parser {
       default:
         break;
     }
-    if (std::optional<CodePoints> set = class_escape()) return set_node(std::move(*set));
+    if (std::optional<CodePoints> set = class_escape(false)) return set_node(std::move(*set));
     return set_node(literal(character_escape()));
   }
 
   // \s \d \w \h \p{…} and their complements, inside and outside brackets; the backslash is taken.
-  std::optional<CodePoints> class_escape() {
+  std::optional<CodePoints> class_escape(bool in_brackets) {
     const char32_t c = peek();
     CodePoints set;
     if (c == 's' || c == 'S')
@@ -309,7 +309,7 @@ class Parser {
     else if (c == 'd' || c == 'D')
       set = *code_points_of_category("Nd");
     else if (c == 'w' || c == 'W')
-      set = regex_word_characters();
+      set = regex_word_characters(in_brackets);
     else if (c == 'h' || c == 'H')
       set = {{'0', '9'}, {'a', 'f'}, {'A', 'F'}};
     else if (c == 'p' || c == 'P')
@@ -433,7 +433,7 @@ class Parser {
   CodePoints class_member() {
     char32_t first = take();
     if (first == '\\') {
-      if (std::optional<CodePoints> set = class_escape()) {
+      if (std::optional<CodePoints> set = class_escape(true)) {
         if (peek() == '-' && peek(1) != ']') fail("has a range that starts with a class");
         return *set;
       }
@@ -444,7 +444,7 @@ class Parser {
     if (looking_at(U"&&")) fail("has a range without an end");
     char32_t last = take();
     if (last == '\\') {
-      if (class_escape()) fail("has a range that ends with a class");
+      if (class_escape(true)) fail("has a range that ends with a class");
       last = accept(U"b") ? 8 : character_escape();
     }
     if (first > last) fail("has a range that runs backwards");

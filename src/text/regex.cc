@@ -45,7 +45,7 @@ class Sets {
         add(node.set);
         break;
       case PatternNode::kWordEdge:
-        add(regex_word_characters());
+        add(regex_word_characters(false));
         break;
       case PatternNode::kLineStart:
       case PatternNode::kLineEnd:
@@ -213,7 +213,7 @@ class Writer {
   }
 
   void word_edge(bool negated) {
-    const std::string w = characters(regex_word_characters());
+    const std::string w = characters(regex_word_characters(false));
     if (negated)
       out_ += fmt::format("(?:(?<={0})(?={0})|(?<!{0})(?!{0}))", w);
     else

@@ -161,7 +161,7 @@ class Reader {
         fail("model.vocab", "an id that is no id", fmt::format("{} for '{}'", small_text(value), content),
              fmt::format("an integer from 0 to {}", Vocabulary::kMaxIds - 1));
       }
-      add_entry("model.vocab", int32_t(id), content);
+      add_entry("model.vocab", int32_t(id), content, true);
     }
   }
 
@@ -169,8 +169,8 @@ class Reader {
     return value.is_number() ? std::string(simdjson::minify(value)) : "no number";
   }
 
-  void add_entry(const char* field, int32_t id, std::string_view content) {
-    switch (vocabulary_.add(id, content)) {
+  void add_entry(const char* field, int32_t id, std::string_view content, bool in_model) {
+    switch (vocabulary_.add(id, content, in_model)) {
       case Vocabulary::Added::kDone:
         return;
       case Vocabulary::Added::kContentTaken:
@@ -253,7 +253,7 @@ class Reader {
       int32_t id = vocabulary_.find(token.content);
       if (id == Vocabulary::kNone) {
         id = next_id++;
-        if (id == token.id) add_entry("added_tokens", id, token.content);
+        if (id == token.id) add_entry("added_tokens", id, token.content, false);
       }
       if (id != token.id) {
         fail("added_tokens", fmt::format("the id of '{}' is not the one it gets", token.content),
@@ -321,17 +321,17 @@ class Reader {
     if (!(token.normalized ? parts.normalized_tokens : parts.raw_tokens).add(text, token)) {
       fail("added_tokens", "two tokens that look the same once normalized", fmt::format("'{}'", token.content));
     }
-    if (text == token.content) return;
-    std::string& bytes = parts.decoded_bytes[token.id];
-    if (!append_bytes_of(text, bytes)) bytes = text;
+    if (text != token.content) normalized_[token.id] = text;
   }
 
-  // A token is special if its text is that of a special added token.
+  // A token is decoded as it is looked for, and is special if that text is the content of a special token.
   void finish_special(const std::set<std::string, std::less<>>& contents, TokenizerParts& parts) const {
     parts.special.assign(size_t(parts.vocabulary.size()), false);
-    for (const std::string& content : contents) {
-      const int32_t id = parts.vocabulary.find(content);
-      if (!parts.decoded_bytes.contains(id)) parts.special[size_t(id)] = true;
+    for (const std::string& content : contents) parts.special[size_t(parts.vocabulary.find(content))] = true;
+    for (const auto& [id, text] : normalized_) {
+      parts.special[size_t(id)] = contents.contains(text);
+      std::string& bytes = parts.decoded_bytes[id];
+      if (!append_bytes_of(text, bytes)) bytes = text;
     }
   }
 
@@ -419,6 +419,7 @@ class Reader {
   Vocabulary vocabulary_;
   Bpe bpe_;
   std::string joined_;
+  std::map<int32_t, std::string> normalized_;  // of added tokens that normalizing changes
 };
 
 }  // namespace

@@ -142,10 +142,10 @@ bool is_word_character(char32_t c) {
   return set.contains(c);
 }
 
-const CodePoints& regex_word_characters() {
-  static const CodePoints set =
-      letters_marks_digits_connectors() | CodePoints{{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}};
-  return set;
+const CodePoints& regex_word_characters(bool in_brackets) {
+  static const CodePoints inside = letters_marks_digits_connectors();
+  static const CodePoints outside = inside | CodePoints{{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}};
+  return in_brackets ? inside : outside;
 }
 
 const CodePoints& numeric_characters() {

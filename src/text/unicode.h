@@ -58,8 +58,9 @@ bool is_white_space(char32_t c);
 // `single_word` flag of an added token is read.
 bool is_word_character(char32_t c);
 
-// \w of the regular expressions in tokenizer files (Oniguruma): as above without Join_Control, with ² ³ ¹ ¼ ½ ¾.
-const CodePoints& regex_word_characters();
+// \w of the regular expressions in tokenizer files (Oniguruma): as above without Join_Control, and, outside brackets
+// and for \b, with ² ³ ¹ ¼ ½ ¾.
+const CodePoints& regex_word_characters(bool in_brackets);
 
 // What the pre-tokenizers Digits and Punctuation take for digits and punctuation. The second follows an old Unicode
 // version with exceptions of its own, as the `tokenizers` package does.

@@ -60,7 +60,7 @@ std::string_view Vocabulary::bytes(int32_t id) const {
   return std::string_view(text_).substr(entry.bytes, entry.bytes_length);
 }
 
-Vocabulary::Added Vocabulary::add(int32_t id, std::string_view content) {
+Vocabulary::Added Vocabulary::add(int32_t id, std::string_view content, bool in_model) {
   if (has(id)) return Added::kIdTaken;
   if (find(content) != kNone) return Added::kContentTaken;
   if (id >= size()) entries_.resize(size_t(id) + 1);
@@ -78,7 +78,7 @@ Vocabulary::Added Vocabulary::add(int32_t id, std::string_view content) {
   }
   entry.present = true;
   ++count_;
-  if (entry.plain) {
+  if (entry.plain && in_model) {
     if (++plain_ * 2 > slots_.size()) grow(std::bit_ceil(plain_ * 4));
     place(id);
   } else {
@@ -115,7 +115,9 @@ int32_t Vocabulary::find_bytes(std::string_view wanted) const {
 int32_t Vocabulary::find(std::string_view content) const {
   thread_local std::string bytes;
   bytes.clear();
-  if (append_bytes_of(content, bytes)) return find_bytes(bytes);
+  if (append_bytes_of(content, bytes)) {
+    if (const int32_t id = find_bytes(bytes); id != kNone) return id;
+  }
   const auto found = unusual_.find(std::string(content));
   return found == unusual_.end() ? kNone : found->second;
 }

@@ -22,8 +22,9 @@ class Vocabulary {
   void reserve(size_t entries);
 
   enum class Added { kDone, kContentTaken, kIdTaken };
-  // `id` lies in [0, kMaxIds).
-  Added add(int32_t id, std::string_view content);
+  // `id` lies in [0, kMaxIds). An added token that the model does not have is no word of the model: find_bytes passes
+  // it over.
+  Added add(int32_t id, std::string_view content, bool in_model = true);
 
   int32_t size() const { return int32_t(entries_.size()); }  // highest id + 1
   size_t count() const { return count_; }                    // entries
@@ -35,7 +36,7 @@ class Vocabulary {
   bool is_plain(int32_t id) const { return entries_[size_t(id)].plain; }  // all characters are stand-ins
 
   int32_t find(std::string_view content) const;      // kNone if there is none
-  int32_t find_bytes(std::string_view bytes) const;  // among plain entries
+  int32_t find_bytes(std::string_view bytes) const;  // among plain entries of the model
 
  private:
   struct Entry {
@@ -52,8 +53,8 @@ class Vocabulary {
 
   std::string text_;
   std::vector<Entry> entries_;              // by id
-  std::vector<Slot> slots_;                 // plain entries by bytes; open addressing, at most half full
-  std::map<std::string, int32_t> unusual_;  // the other entries by content
+  std::vector<Slot> slots_;                 // plain entries of the model by bytes; open addressing, at most half full
+  std::map<std::string, int32_t> unusual_;  // all other entries by content
   size_t count_ = 0, plain_ = 0;
 };
 
