@@ -2,72 +2,17 @@
 
 #pragma once
 
-#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "model/model.h"
+#include "ops/random_matrix.h"
 
 namespace nemotron::test {
-
-using Rng = std::mt19937_64;
-
-inline index pick(Rng& rng, std::initializer_list<index> values) {
-  return *(values.begin() + std::uniform_int_distribution<size_t>(0, values.size() - 1)(rng));
-}
-
-// Owns the bytes of matrices.
-using Storage = std::vector<std::unique_ptr<std::vector<uint8_t>>>;
-
-inline uint8_t* take(Storage& storage, size_t size) {
-  storage.push_back(std::make_unique<std::vector<uint8_t>>(size));
-  return storage.back()->data();
-}
-
-// N(0, gain^2 / cols) rounded to a format. NVFP4 falls back to BF16 where the columns are no whole blocks.
-inline Matrix random_matrix(Rng& rng, index rows, index cols, Format format, float gain, Storage& storage) {
-  if (format == Format::nvfp4 && cols % Nvfp4::kBlock) format = Format::bf16;
-  Matrix w{.format = format, .rows = rows, .cols = cols};
-  std::normal_distribution<float> normal(0, gain / std::sqrt(float(cols)));
-  std::vector<float> values(size_t(rows * cols));
-  for (float& v : values) v = normal(rng);
-  uint8_t* data = take(storage, size_t(rows) * w.row_bytes());
-  w.data = data;
-  float amax = 1e-9f;
-  for (const float v : values) amax = std::max(amax, std::fabs(v));
-  switch (format) {
-    case Format::f32:
-      std::memcpy(data, values.data(), values.size() * 4);
-      break;
-    case Format::bf16:
-    case Format::f16:
-      for (size_t i = 0; i < values.size(); ++i) {
-        const uint16_t code = format == Format::bf16 ? Bf16::encode(values[i]) : F16::encode(values[i]);
-        std::memcpy(data + 2 * i, &code, 2);
-      }
-      break;
-    case Format::fp8:
-      w.scale = Fp8::tensor_scale(amax);
-      for (size_t i = 0; i < values.size(); ++i) data[i] = Fp8::encode(values[i], w.scale);
-      break;
-    case Format::nvfp4: {
-      w.scale = Nvfp4::tensor_scale(amax);
-      uint8_t* scales = take(storage, values.size() / Nvfp4::kBlock);
-      w.block_scales = scales;
-      for (size_t b = 0; b < values.size() / Nvfp4::kBlock; ++b) {
-        float most = 0;
-        for (int i = 0; i < Nvfp4::kBlock; ++i) most = std::max(most, std::fabs(values[b * 16 + size_t(i)]));
-        scales[b] = Nvfp4::block_scale(most, w.scale);
-        Nvfp4::encode_block(&values[b * 16], scales[b], w.scale, data + b * 8);
-      }
-      break;
-    }
-  }
-  return w;
-}
 
 inline Vector random_vector(Rng& rng, const std::string& name, size_t size) {
   const auto ends = [&](const char* s) { return name.size() >= std::strlen(s) && name.ends_with(s); };
