@@ -87,12 +87,25 @@ struct TinyModel {
   std::vector<OwnedTensor> tensors;
 
   explicit TinyModel(const std::string& pattern = "ME*-", bool mtp = false) {
-    const std::pair<const char*, Json> fields[] = {
-        {"model_type", "nemotron_h"}, {"vocab_size", 40}, {"hidden_size", 32}, {"hybrid_override_pattern", pattern},
-        {"num_hidden_layers", int(pattern.size())}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"head_dim", 16},
-        {"mamba_num_heads", 4}, {"mamba_head_dim", 8}, {"n_groups", 2}, {"ssm_state_size", 8}, {"conv_kernel", 4},
-        {"n_routed_experts", 4}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 16},
-        {"moe_shared_expert_intermediate_size", 48}, {"moe_latent_size", 16}, {"intermediate_size", 64}};
+    const std::pair<const char*, Json> fields[] = {{"model_type", "nemotron_h"},
+                                                   {"vocab_size", 40},
+                                                   {"hidden_size", 32},
+                                                   {"hybrid_override_pattern", pattern},
+                                                   {"num_hidden_layers", int(pattern.size())},
+                                                   {"num_attention_heads", 4},
+                                                   {"num_key_value_heads", 2},
+                                                   {"head_dim", 16},
+                                                   {"mamba_num_heads", 4},
+                                                   {"mamba_head_dim", 8},
+                                                   {"n_groups", 2},
+                                                   {"ssm_state_size", 8},
+                                                   {"conv_kernel", 4},
+                                                   {"n_routed_experts", 4},
+                                                   {"num_experts_per_tok", 2},
+                                                   {"moe_intermediate_size", 16},
+                                                   {"moe_shared_expert_intermediate_size", 48},
+                                                   {"moe_latent_size", 16},
+                                                   {"intermediate_size", 64}};
     for (const auto& [name, value] : fields) config.set(name, value);
     if (mtp) config.set("num_nextn_predict_layers", 1);
     list_tensors();
@@ -132,7 +145,9 @@ struct TinyModel {
     OwnedTensor& t = find(module + ".weight");
     const Shape shape = t.shape;
     t = {t.name, Dtype::u8, {shape[0], shape[1] / 2}, std::string(size_t(shape[0] * shape[1] / 2), '\x33')};
-    tensors.push_back({module + ".weight_scale", Dtype::f8_e4m3, {shape[0], shape[1] / 16},
+    tensors.push_back({module + ".weight_scale",
+                       Dtype::f8_e4m3,
+                       {shape[0], shape[1] / 16},
                        std::string(size_t(shape[0] * shape[1] / 16), '\x38')});
     add_scalar(module + ".weight_scale_2", scale);
   }

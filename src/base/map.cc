@@ -27,6 +27,11 @@ constexpr size_t kMostPerCall = size_t{1} << 30;  // Linux moves at most 2 GiB a
 
 }  // namespace
 
+bool path_exists(const std::filesystem::path& path) {
+  std::error_code ignored;  // the overload without it throws for a name that is too long
+  return std::filesystem::exists(path, ignored);
+}
+
 Map::~Map() {
   if (data_) munmap(data_, size_);
 }
@@ -53,7 +58,9 @@ File::File(std::filesystem::path path) : path_(std::move(path)) {
   const bool known = fstat(descriptor_, &status) == 0;
   if (!known || !S_ISREG(status.st_mode)) {
     close(descriptor_);
-    throw Error({.what = "not a file", .where = path_.string(), .expected = "a regular file",
+    throw Error({.what = "not a file",
+                 .where = path_.string(),
+                 .expected = "a regular file",
                  .found = known && S_ISDIR(status.st_mode) ? "a directory" : "something else"});
   }
   size_ = uint64_t(status.st_size);
@@ -64,9 +71,11 @@ File::~File() { close(descriptor_); }
 
 void File::read(uint64_t offset, void* out, size_t count) const {
   if (offset > size_ || count > size_ - offset) {
-    throw Error({.what = "the file is cut short", .where = path_.string(),
+    throw Error({.what = "the file is cut short",
+                 .where = path_.string(),
                  .expected = fmt::format("{} bytes from byte {} on", count, offset),
-                 .found = fmt::format("a file of {} bytes", size_), .hint = "fetch it again"});
+                 .found = fmt::format("a file of {} bytes", size_),
+                 .hint = "fetch it again"});
   }
   for (size_t done = 0; done < count;) {
     const ssize_t got =
@@ -92,7 +101,9 @@ Map File::map() const {
 std::string read_file(const std::filesystem::path& path, uint64_t limit) {
   const File file(path);
   if (file.size() > limit) {
-    throw Error({.what = "the file is too large", .where = path.string(), .expected = fmt::format("at most {} bytes", limit),
+    throw Error({.what = "the file is too large",
+                 .where = path.string(),
+                 .expected = fmt::format("at most {} bytes", limit),
                  .found = fmt::format("{} bytes", file.size())});
   }
   std::string text(file.size(), '\0');
@@ -104,7 +115,9 @@ OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code ignored;
   const auto status = std::filesystem::status(path_, ignored);
   if (std::filesystem::is_directory(status)) {
-    throw Error({.what = "cannot write the file", .where = path_.string(), .expected = "the name of a file",
+    throw Error({.what = "cannot write the file",
+                 .where = path_.string(),
+                 .expected = "the name of a file",
                  .found = "a directory"});
   }
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
@@ -131,7 +144,8 @@ void OutputFile::fail(const char* what) const { fail_with_errno(what, path_, "is
 
 void OutputFile::write(const void* data, size_t count) {
   for (size_t done = 0; done < count;) {
-    const ssize_t put = ::write(descriptor_, static_cast<const char*>(data) + done, std::min(count - done, kMostPerCall));
+    const ssize_t put =
+        ::write(descriptor_, static_cast<const char*>(data) + done, std::min(count - done, kMostPerCall));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) fail("cannot write the file");
     done += size_t(put);

@@ -9,6 +9,9 @@
 
 namespace nemotron {
 
+// Whether anything is there; what cannot be looked up (a name too long, a folder that may not be read) is not.
+bool path_exists(const std::filesystem::path& path);
+
 // Bytes of a file, or zeros, that stay where they are for the life of the object. Nothing is read before it is touched.
 class Map {
  public:
@@ -56,8 +59,8 @@ class File {
 // A whole file of at most `limit` bytes; a larger one is refused before memory is taken.
 std::string read_file(const std::filesystem::path& path, uint64_t limit);
 
-// A file being written. A regular file appears under its name, whole, when `commit` returns; before that, and if anything
-// fails, the old one stays and no part of the new one is left. A device or a pipe is written directly.
+// A file being written. A regular file appears under its name, whole, when `commit` returns; before that, and if
+// anything fails, the old one stays and no part of the new one is left. A device or a pipe is written directly.
 class OutputFile {
  public:
   explicit OutputFile(std::filesystem::path path);

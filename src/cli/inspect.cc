@@ -48,10 +48,14 @@ std::string family(const Config& c) {
 constexpr LayerKind kKinds[] = {LayerKind::mamba, LayerKind::moe, LayerKind::attention, LayerKind::mlp};
 const char* kind_name(LayerKind kind) {
   switch (kind) {
-    case LayerKind::mamba: return "Mamba-2";
-    case LayerKind::attention: return "attention";
-    case LayerKind::moe: return "mixture of experts";
-    case LayerKind::mlp: break;
+    case LayerKind::mamba:
+      return "Mamba-2";
+    case LayerKind::attention:
+      return "attention";
+    case LayerKind::moe:
+      return "mixture of experts";
+    case LayerKind::mlp:
+      break;
   }
   return "dense MLP";
 }
@@ -70,7 +74,8 @@ struct Parameters {
 class Counter {
  public:
   explicit Counter(const Config& c) : config_(c) {}
-  template <class Member> void operator()(const Entry& entry, Member&) {
+  template <class Member>
+  void operator()(const Entry& entry, Member&) {
     if (entry.role == Role::kv_scale) return;
     uint64_t n = 1;
     for (const index size : entry.shape) n *= uint64_t(size);
@@ -173,8 +178,10 @@ std::string grouped(uint64_t n) {
 std::string draw_schedule(const std::string& pattern) {
   std::string out;
   for (size_t i = 0; i < pattern.size(); ++i) {
-    if (i % 50 == 0) out += fmt::format("{}  {:4}  ", i ? "\n" : "", i);
-    else if (i % 10 == 0) out += ' ';
+    if (i % 50 == 0)
+      out += fmt::format("{}  {:4}  ", i ? "\n" : "", i);
+    else if (i % 10 == 0)
+      out += ' ';
     out += pattern[i];
   }
   return out + "\n";
@@ -203,21 +210,24 @@ std::string text_report(const Checkpoint& c, bool list_tensors) {
     return fmt::format("  {:<36}{:>20}{}{}\n", name, grouped(number), note.empty() ? "" : "  ", note);
   };
   std::string out = fmt::format("{}: {}\n", printable(c.folder.string()), family(config));
-  out += fmt::format("  {} layers, hidden {}, vocabulary {}, context {}{}\n\n", config.layers.size(), config.hidden_size,
-                     grouped(uint64_t(config.vocab_size)), grouped(uint64_t(config.max_position_embeddings)),
-                     config.tie_word_embeddings ? ", tied embeddings" : "");
+  out +=
+      fmt::format("  {} layers, hidden {}, vocabulary {}, context {}{}\n\n", config.layers.size(), config.hidden_size,
+                  grouped(uint64_t(config.vocab_size)), grouped(uint64_t(config.max_position_embeddings)),
+                  config.tie_word_embeddings ? ", tied embeddings" : "");
 
   out += "schedule\n" + draw_schedule(config.pattern());
   for (const LayerKind kind : kKinds)
     if (n.layers.count(kind)) out += fmt::format("  {} {} x {}\n", char(kind), n.layers.at(kind), kind_name(kind));
   if (!config.mtp_layers.empty()) {
-    out += fmt::format("  MTP block {}{}\n", std::string(reinterpret_cast<const char*>(config.mtp_layers.data()), config.mtp_layers.size()),
+    out += fmt::format("  MTP block {}{}\n",
+                       std::string(reinterpret_cast<const char*>(config.mtp_layers.data()), config.mtp_layers.size()),
                        c.has_mtp ? "" : ", promised but absent");
   }
   if (n.layers.count(LayerKind::moe)) {
-    out += fmt::format("  experts: {} of {} a token, {} wide{}{}\n", config.num_experts_per_tok, config.n_routed_experts,
-                       config.moe_intermediate_size, config.moe_latent_size ? fmt::format(", latent {}", config.moe_latent_size) : "",
-                       config.n_shared_experts ? fmt::format(", shared {}", config.moe_shared_expert_intermediate_size) : "");
+    out += fmt::format(
+        "  experts: {} of {} a token, {} wide{}{}\n", config.num_experts_per_tok, config.n_routed_experts,
+        config.moe_intermediate_size, config.moe_latent_size ? fmt::format(", latent {}", config.moe_latent_size) : "",
+        config.n_shared_experts ? fmt::format(", shared {}", config.moe_shared_expert_intermediate_size) : "");
   }
 
   out += "\nparameters\n";
@@ -230,7 +240,8 @@ std::string text_report(const Checkpoint& c, bool list_tensors) {
   out += row("embeddings", n.embeddings) + row("head", n.head, n.head ? "" : "the embeddings again");
   out += row("model", n.model.total);
   if (c.has_mtp) out += row("MTP block", n.mtp.total) + row("model and MTP block", n.model.total + n.mtp.total);
-  out += row("active a token", n.model.active, fmt::format("{:.1f} %", 100.0 * double(n.model.active) / double(n.model.total)));
+  out += row("active a token", n.model.active,
+             fmt::format("{:.1f} %", 100.0 * double(n.model.active) / double(n.model.total)));
   out += row("  without the input embedding", n.model.active - (n.head ? n.embeddings : 0));
   out += row("  without embedding and head", n.model.active - n.embeddings - n.head);
 
@@ -242,9 +253,9 @@ std::string text_report(const Checkpoint& c, bool list_tensors) {
   out += group("norms, biases, other vectors", "", f.vectors) + "\nmodules\n";
   for (const auto& [key, g] : f.by_place) out += group(key.first, format_name(key.second), g);
 
-  out += fmt::format("\n{} tensors / {} bytes in {} file{}, {:.2f} bits a weight\n", grouped(c.tensors.tensors().size()),
-                     grouped(c.tensors.total_bytes()), c.tensors.files().size(), c.tensors.files().size() == 1 ? "" : "s",
-                     bits_per_weight(c, n));
+  out += fmt::format("\n{} tensors / {} bytes in {} file{}, {:.2f} bits a weight\n",
+                     grouped(c.tensors.tensors().size()), grouped(c.tensors.total_bytes()), c.tensors.files().size(),
+                     c.tensors.files().size() == 1 ? "" : "s", bits_per_weight(c, n));
   out += fmt::format("a sequence keeps {} bytes a token (BF16 keys and values) and {} bytes (float32 Mamba state)\n",
                      grouped(kv_bytes(config, n)), grouped(mamba_bytes(config, n)));
   out += c.warnings.empty() ? "anomalies: none in the headers\n" : "anomalies:\n";
@@ -292,13 +303,17 @@ std::string json_report(const Checkpoint& c, bool list_tensors) {
   Json::Array modules;
   for (const auto& [key, g] : f.by_place) {
     Json entry;
-    entry.set("module", key.first).set("format", format_name(key.second)).set("matrices", g.matrices).set("bytes", g.bytes);
+    entry.set("module", key.first)
+        .set("format", format_name(key.second))
+        .set("matrices", g.matrices)
+        .set("bytes", g.bytes);
     modules.push_back(std::move(entry));
   }
 
   Json out;
   out.set("folder", c.folder.string()).set("family", family(config)).set("schedule", config.pattern());
-  out.set("mtp_schedule", std::string(reinterpret_cast<const char*>(config.mtp_layers.data()), config.mtp_layers.size()));
+  out.set("mtp_schedule",
+          std::string(reinterpret_cast<const char*>(config.mtp_layers.data()), config.mtp_layers.size()));
   out.set("mtp_present", c.has_mtp).set("layers", layers);
   out.set("hidden_size", config.hidden_size).set("vocab_size", config.vocab_size);
   out.set("max_position_embeddings", config.max_position_embeddings).set("parameters", parameters);

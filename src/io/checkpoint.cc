@@ -25,10 +25,14 @@ bool is_scalar(const Shape& s) { return s.empty() || s == Shape{1}; }
 
 std::optional<Format> plain_format(Dtype d) {
   switch (d) {
-    case Dtype::f32: return Format::f32;
-    case Dtype::bf16: return Format::bf16;
-    case Dtype::f16: return Format::f16;
-    default: return {};
+    case Dtype::f32:
+      return Format::f32;
+    case Dtype::bf16:
+      return Format::bf16;
+    case Dtype::f16:
+      return Format::f16;
+    default:
+      return {};
   }
 }
 
@@ -48,7 +52,8 @@ class Binder {
     for (const Tensor& t : all) names_.push_back(release_name(t.name));
     by_name_ = NameIndex({names_.begin(), names_.end()});
     if (const size_t twice = by_name_.duplicate(); twice != NameIndex::kNone) {
-      throw Error({.what = "two tensors are the same member of the model", .where = tensors.where(all[twice]),
+      throw Error({.what = "two tensors are the same member of the model",
+                   .where = tensors.where(all[twice]),
                    .found = fmt::format("'{}' too", printable(all[by_name_.find(names_[twice])].name))});
     }
     taken_.resize(all.size());
@@ -68,8 +73,10 @@ class Binder {
   Binding bind(const Entry& entry, bool is_matrix) {
     Binding b{.entry = entry};
     b.weight = take(entry.name);
-    if (b.weight) b.bytes = b.weight->bytes;
-    else if (entry.role == Role::expert && bind_stacked(b)) return b;
+    if (b.weight)
+      b.bytes = b.weight->bytes;
+    else if (entry.role == Role::expert && bind_stacked(b))
+      return b;
     if (!b.weight) {
       if (entry.required) missing_.push_back(entry.name);
     } else if (entry.role == Role::kv_scale) {
@@ -93,17 +100,21 @@ class Binder {
     for (size_t i = 0; i < names_.size(); ++i) {
       const std::string& name = tensors_.tensors()[i].name;
       if (taken_[i]) continue;
-      if (config_.multimodal && !name.starts_with(kWrapper)) ++foreign;
-      else leftover.push_back(name);
+      if (config_.multimodal && !name.starts_with(kWrapper))
+        ++foreign;
+      else
+        leftover.push_back(name);
     }
-    if (foreign) warnings.push_back(fmt::format("{} tensors of other parts of a multimodal model are not used", foreign));
+    if (foreign)
+      warnings.push_back(fmt::format("{} tensors of other parts of a multimodal model are not used", foreign));
     if (missing_.empty() && leftover.empty()) return;
     std::string found;
     if (!missing_.empty()) found = counted(missing_, "missing");
     if (!leftover.empty()) found += (found.empty() ? "" : " and ") + counted(leftover, "leftover");
     const bool mtp = !leftover.empty() && config_.mtp_layers.empty() && release_name(leftover[0]).starts_with("mtp.");
     throw Error({.what = "the tensors are not those that config.json promises",
-                 .where = tensors_.files()[0].parent_path().string(), .found = found,
+                 .where = tensors_.files()[0].parent_path().string(),
+                 .found = found,
                  .hint = mtp ? "num_nextn_predict_layers promises no MTP block"
                              : "weights and config.json may be of different models; fetch the folder again"});
   }
@@ -111,19 +122,26 @@ class Binder {
  private:
   Format float_format(const Tensor& t) const {
     if (const std::optional<Format> format = plain_format(t.dtype)) return *format;
-    throw Error({.what = "dtype is not supported here", .where = tensors_.where(t), .expected = "BF16, F16 or F32",
+    throw Error({.what = "dtype is not supported here",
+                 .where = tensors_.where(t),
+                 .expected = "BF16, F16 or F32",
                  .found = dtype_name(t.dtype)});
   }
 
   void check_shape(const Tensor& t, const Shape& expected) const {
     if (t.shape == expected) return;
-    throw Error({.what = "shape differs from what config.json implies", .where = tensors_.where(t),
-                 .expected = shape_text(expected), .found = shape_text(t.shape)});
+    throw Error({.what = "shape differs from what config.json implies",
+                 .where = tensors_.where(t),
+                 .expected = shape_text(expected),
+                 .found = shape_text(t.shape)});
   }
 
   void check_scalar(const Tensor& t) const {
     if (is_scalar(t.shape)) return float_format(t), void();
-    throw Error({.what = "not one scale a tensor", .where = tensors_.where(t), .expected = "[] or [1]", .found = shape_text(t.shape)});
+    throw Error({.what = "not one scale a tensor",
+                 .where = tensors_.where(t),
+                 .expected = "[] or [1]",
+                 .found = shape_text(t.shape)});
   }
 
   const Tensor* take_scale(const Binding& b, const char* suffix, bool required = true) {
@@ -150,8 +168,10 @@ class Binder {
     b.format = Format::nvfp4;
     const index rows = b.entry.shape[0], cols = b.entry.shape[1];
     if (cols % Nvfp4::kBlock != 0) {
-      throw Error({.what = "an NVFP4 matrix needs whole blocks of 16 columns", .where = tensors_.where(*b.weight),
-                   .expected = "a multiple of 16 columns", .found = shape_text(b.entry.shape)});
+      throw Error({.what = "an NVFP4 matrix needs whole blocks of 16 columns",
+                   .where = tensors_.where(*b.weight),
+                   .expected = "a multiple of 16 columns",
+                   .found = shape_text(b.entry.shape)});
     }
     check_shape(*b.weight, {rows, cols / 2});
     b.scale = take_scalar(b, ".weight_scale_2");
@@ -160,7 +180,9 @@ class Binder {
     if (!b.block_scales) return;
     check_shape(*b.block_scales, {rows, cols / Nvfp4::kBlock});
     if (b.block_scales->dtype != Dtype::f8_e4m3) {
-      throw Error({.what = "NVFP4 block scales of another dtype", .where = tensors_.where(*b.block_scales), .expected = "F8_E4M3",
+      throw Error({.what = "NVFP4 block scales of another dtype",
+                   .where = tensors_.where(*b.block_scales),
+                   .expected = "F8_E4M3",
                    .found = dtype_name(b.block_scales->dtype)});
     }
   }
@@ -200,18 +222,22 @@ class Loader {
     if (b.input_scale) scale(*b.input_scale);
     if (b.scale) m.scale = scale(*b.scale);
     if (b.block_scales) m.block_scales = tensors_.data(*b.block_scales);
-    if (m.scale == 0) zero_.push_back(&m);
-    else if (b.block_scales) block_scales_.push_back(b.block_scales);
+    if (m.scale == 0)
+      zero_.push_back(&m);
+    else if (b.block_scales)
+      block_scales_.push_back(b.block_scales);
   }
 
   void fill(const Binding& b, Vector& v) {
     if (!b.weight) return;
     v = widen(*b.weight);
     if (b.entry.role == Role::kv_scale && !(scale(*b.weight) > 0))
-      throw Error({.what = "bad scale", .where = tensors_.where(*b.weight), .expected = "a positive number", .found = "0"});
+      throw Error(
+          {.what = "bad scale", .where = tensors_.where(*b.weight), .expected = "a positive number", .found = "0"});
   }
 
-  // The exporter writes a matrix of zeros as scale 0 with NaN codes or block scales (spec/model.md 8.1): zeros take their place.
+  // The exporter writes a matrix of zeros as scale 0 with NaN codes or block scales (spec/model.md 8.1): zeros take
+  // their place.
   Map finish(Threads& threads) {
     check_block_scales(threads);
     size_t most = 0;
@@ -239,7 +265,9 @@ class Loader {
   float scale(const Tensor& t) const {
     const float value = widen(t)[0];
     if (std::isfinite(value) && value >= 0) return value;
-    throw Error({.what = "bad scale", .where = tensors_.where(t), .expected = "a finite number that is not negative",
+    throw Error({.what = "bad scale",
+                 .where = tensors_.where(t),
+                 .expected = "a finite number that is not negative",
                  .found = fmt::format("{}", value)});
   }
 
@@ -261,8 +289,11 @@ class Loader {
     const uint8_t* codes = tensors_.data(t);
     const uint64_t k = uint64_t(std::find_if(codes, codes + t.bytes, [](uint8_t c) { return c >= 0x7F; }) - codes);
     const uint64_t blocks = uint64_t(t.shape[1]);
-    throw Error({.what = "bad block scale", .where = tensors_.where(t), .expected = "scales that are neither NaN nor negative",
-                 .found = fmt::format("code 0x{:02X} ({}) at [{}, {}]", codes[k], E4m3::decode(codes[k]), k / blocks, k % blocks),
+    throw Error({.what = "bad block scale",
+                 .where = tensors_.where(t),
+                 .expected = "scales that are neither NaN nor negative",
+                 .found = fmt::format("code 0x{:02X} ({}) at [{}, {}]", codes[k], E4m3::decode(codes[k]), k / blocks,
+                                      k % blocks),
                  .hint = "the file may be damaged; fetch it again"});
   }
 
@@ -274,25 +305,33 @@ class Loader {
 Json read_config(const std::filesystem::path& folder) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) {
-    throw Error({.what = "no such folder", .where = folder.string(), .expected = "a checkpoint folder with config.json",
-                 .found = std::filesystem::exists(folder, ignored) ? "a file" : "nothing"});
+    throw Error({.what = "no such folder",
+                 .where = folder.string(),
+                 .expected = "a checkpoint folder with config.json",
+                 .found = path_exists(folder) ? "a file" : "nothing"});
   }
   const std::filesystem::path path = folder / "config.json";
-  if (!std::filesystem::exists(path, ignored)) {
-    throw Error({.what = "no config.json", .where = folder.string(), .expected = "a checkpoint folder as published",
-                 .found = "a folder without one", .hint = "fetch the whole folder"});
+  if (!path_exists(path)) {
+    throw Error({.what = "no config.json",
+                 .where = folder.string(),
+                 .expected = "a checkpoint folder as published",
+                 .found = "a folder without one",
+                 .hint = "fetch the whole folder"});
   }
   return parse_json(read_file(path, kMostConfig), path.string());
 }
 
 // A folder may hold the head even where it is tied; it must then be the embeddings again.
-const Tensor* find_tied_head(const Config& config, const Safetensors& tensors, Binder& binder, const Binding& embeddings) {
+const Tensor* find_tied_head(const Config& config, const Safetensors& tensors, Binder& binder,
+                             const Binding& embeddings) {
   const Tensor* head = config.tie_word_embeddings ? binder.take("lm_head.weight") : nullptr;
   if (!head || !embeddings.weight) return head;
   if (head->dtype == embeddings.weight->dtype && head->shape == embeddings.weight->shape) return head;
-  throw Error({.what = "tie_word_embeddings is true, but lm_head.weight differs from the embeddings", .where = tensors.where(*head),
-               .expected = fmt::format("{} {}", dtype_name(embeddings.weight->dtype), shape_text(embeddings.weight->shape)),
-               .found = fmt::format("{} {}", dtype_name(head->dtype), shape_text(head->shape))});
+  throw Error(
+      {.what = "tie_word_embeddings is true, but lm_head.weight differs from the embeddings",
+       .where = tensors.where(*head),
+       .expected = fmt::format("{} {}", dtype_name(embeddings.weight->dtype), shape_text(embeddings.weight->shape)),
+       .found = fmt::format("{} {}", dtype_name(head->dtype), shape_text(head->shape))});
 }
 
 }  // namespace
@@ -325,8 +364,10 @@ Checkpoint open_checkpoint(const std::filesystem::path& folder) {
   c.tied_head = find_tied_head(c.config, c.tensors, binder, c.bindings[0]);
   if (!c.config.mtp_layers.empty()) {
     c.has_mtp = binder.any_starts_with("mtp.");
-    if (c.has_mtp) visit_weights(c.config, shape.mtp.emplace(), bind);
-    else c.warnings.push_back("config.json promises an MTP block, the tensors have none: it is left out");
+    if (c.has_mtp)
+      visit_weights(c.config, shape.mtp.emplace(), bind);
+    else
+      c.warnings.push_back("config.json promises an MTP block, the tensors have none: it is left out");
   }
   binder.finish(c.warnings);
   check_quantization(folder, json, c.bindings, c.warnings);
@@ -353,9 +394,11 @@ Model load_model(const std::filesystem::path& folder, std::vector<std::string>& 
   if (c.config.tie_word_embeddings) model.weights.lm_head = model.weights.embeddings;
   if (c.tied_head) {
     const Tensor& embeddings = *c.bindings[0].weight;
-    if (!std::equal(c.tensors.data(embeddings), c.tensors.data(embeddings) + embeddings.bytes, c.tensors.data(*c.tied_head))) {
+    if (!std::equal(c.tensors.data(embeddings), c.tensors.data(embeddings) + embeddings.bytes,
+                    c.tensors.data(*c.tied_head))) {
       throw Error({.what = "tie_word_embeddings is true, but lm_head.weight differs from the embeddings",
-                   .where = c.tensors.where(*c.tied_head), .hint = "set tie_word_embeddings to false, or remove the tensor"});
+                   .where = c.tensors.where(*c.tied_head),
+                   .hint = "set tie_word_embeddings to false, or remove the tensor"});
     }
   }
   model.config = c.config;

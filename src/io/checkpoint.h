@@ -1,4 +1,5 @@
-// A checkpoint folder: which of its tensors is which member of the model, decided from headers alone, and the loaded model.
+// A checkpoint folder: which of its tensors is which member of the model, decided from headers alone, and the loaded
+// model.
 
 #pragma once
 
@@ -30,14 +31,14 @@ struct Checkpoint {
   std::filesystem::path folder;
   Config config;
   Safetensors tensors;
-  std::vector<Binding> bindings;       // in the order of the weight table, then of the MTP block's
-  const Tensor* tied_head = nullptr;   // a copy of tied embeddings that the folder holds all the same
-  bool has_mtp = false;                // the block is promised, and there
-  std::vector<std::string> warnings;   // one line each
+  std::vector<Binding> bindings;      // in the order of the weight table, then of the MTP block's
+  const Tensor* tied_head = nullptr;  // a copy of tied embeddings that the folder holds all the same
+  bool has_mtp = false;               // the block is promised, and there
+  std::vector<std::string> warnings;  // one line each
 };
 
-// Reads config.json and the headers, and matches them; no weight is touched. Throws Error for a folder that cannot be loaded:
-// names the field, file or tensor; missing and leftover tensors are one error that lists both.
+// Reads config.json and the headers, and matches them; no weight is touched. Throws Error for a folder that cannot be
+// loaded: names the field, file or tensor; missing and leftover tensors are one error that lists both.
 Checkpoint open_checkpoint(const std::filesystem::path& folder);
 
 // The model of a folder, its weights mapped. Small vectors are widened; block scales are read once, to refuse NaN and

@@ -26,7 +26,10 @@ struct Reader {
     return value && !value->is_null() ? value : nullptr;
   }
   [[noreturn]] void refuse(const char* name, const std::string& expected, const Json& found) const {
-    throw Error({.what = fmt::format("bad '{}'", name), .where = where, .expected = expected, .found = printable(found.dump(), 60)});
+    throw Error({.what = fmt::format("bad '{}'", name),
+                 .where = where,
+                 .expected = expected,
+                 .found = printable(found.dump(), 60)});
   }
   void read(const char* name, std::optional<double>& out, double low, double high) const {
     const Json* value = find(name);
@@ -49,8 +52,10 @@ struct Reader {
 
 }  // namespace
 
-GenerationConfig parse_generation_config(const Json& json, const std::string& where, std::vector<std::string>& warnings) {
-  if (!json.is_object()) throw Error({.what = "no generation config", .where = where, .expected = "an object", .found = json.kind()});
+GenerationConfig parse_generation_config(const Json& json, const std::string& where,
+                                         std::vector<std::string>& warnings) {
+  if (!json.is_object())
+    throw Error({.what = "no generation config", .where = where, .expected = "an object", .found = json.kind()});
   const Reader r{json, where};
   GenerationConfig c;
   if (const Json* ids = r.find("eos_token_id")) {
@@ -69,24 +74,29 @@ GenerationConfig parse_generation_config(const Json& json, const std::string& wh
   r.read("max_new_tokens", c.max_new_tokens, 1);
 
   // Each with the value at which it does nothing.
-  const std::pair<const char*, Json> unsupported[] = {
-      {"repetition_penalty", 1.0}, {"encoder_repetition_penalty", 1.0}, {"no_repeat_ngram_size", 0}, {"typical_p", 1.0},
-      {"epsilon_cutoff", 0.0}, {"eta_cutoff", 0.0}, {"num_beams", 1}, {"penalty_alpha", 0.0}, {"guidance_scale", 1.0}};
+  const std::pair<const char*, Json> unsupported[] = {{"repetition_penalty", 1.0},
+                                                      {"encoder_repetition_penalty", 1.0},
+                                                      {"no_repeat_ngram_size", 0},
+                                                      {"typical_p", 1.0},
+                                                      {"epsilon_cutoff", 0.0},
+                                                      {"eta_cutoff", 0.0},
+                                                      {"num_beams", 1},
+                                                      {"penalty_alpha", 0.0},
+                                                      {"guidance_scale", 1.0}};
   for (const auto& [name, neutral] : unsupported) {
     const Json* value = r.find(name);
     if (value && !(value->is_number() && value->number() == neutral.number()))
       warnings.push_back(fmt::format("{}: '{}' is not supported and not applied", where, name));
   }
-  for (const char* name : {"bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id",
-                           "sequence_bias"})
+  for (const char* name : {"bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id",
+                           "forced_eos_token_id", "sequence_bias"})
     if (r.find(name)) warnings.push_back(fmt::format("{}: '{}' is not supported and not applied", where, name));
   return c;
 }
 
 GenerationConfig load_generation_config(const std::filesystem::path& folder, std::vector<std::string>& warnings) {
   const std::filesystem::path path = folder / "generation_config.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return {};
+  if (!path_exists(path)) return {};
   return parse_generation_config(parse_json(read_file(path, kMostBytes), path.string()), path.string(), warnings);
 }
 

@@ -24,9 +24,10 @@ struct GenerationConfig {
   std::optional<index> max_new_tokens;
 };
 
-// Throws Error naming `where` and the field for a value of the wrong kind or out of range. A setting that would change the text
-// and is not supported adds a line to `warnings`.
-GenerationConfig parse_generation_config(const Json& json, const std::string& where, std::vector<std::string>& warnings);
+// Throws Error naming `where` and the field for a value of the wrong kind or out of range. A setting that would change
+// the text and is not supported adds a line to `warnings`.
+GenerationConfig parse_generation_config(const Json& json, const std::string& where,
+                                         std::vector<std::string>& warnings);
 
 // That of a folder; all empty where the folder has no generation_config.json.
 GenerationConfig load_generation_config(const std::filesystem::path& folder, std::vector<std::string>& warnings);

@@ -9,8 +9,8 @@
 
 namespace nemotron {
 
-// Names are sorted by a hash and, where hashes meet, by the name itself, so that a file full of colliding names costs n log n
-// as any other does. The names themselves belong to the caller and must outlive the index.
+// Names are sorted by a hash and, where hashes meet, by the name itself, so that a file full of colliding names costs n
+// log n as any other does. The names themselves belong to the caller and must outlive the index.
 class NameIndex {
  public:
   NameIndex() = default;

@@ -19,10 +19,10 @@ constexpr int64_t kMostSteps = 200'000'000;  // of matching wildcards, so that a
 
 // What a record says of the formats; nothing for a module it does not mention.
 struct Record {
-  std::vector<std::string> modules;             // "quantized_layers"
-  std::vector<std::optional<Format>> formats;   // of these
+  std::vector<std::string> modules;            // "quantized_layers"
+  std::vector<std::optional<Format>> formats;  // of these
   NameIndex by_name;
-  std::optional<Format> uniform;                // of every Linear that is not excluded
+  std::optional<Format> uniform;  // of every Linear that is not excluded
   std::vector<std::string> excluded, wildcards;
   NameIndex by_excluded;
 };
@@ -42,10 +42,14 @@ bool matches(std::string_view pattern, std::string_view text, int64_t& budget) {
   size_t p = 0, t = 0, star = pattern.npos, retry = 0;
   while (t < text.size()) {
     if (--budget < 0) return false;
-    if (p < pattern.size() && pattern[p] == '*') star = p++, retry = t;
-    else if (p < pattern.size() && pattern[p] == text[t]) ++p, ++t;
-    else if (star != pattern.npos) p = star + 1, t = ++retry;
-    else return false;
+    if (p < pattern.size() && pattern[p] == '*')
+      star = p++, retry = t;
+    else if (p < pattern.size() && pattern[p] == text[t])
+      ++p, ++t;
+    else if (star != pattern.npos)
+      p = star + 1, t = ++retry;
+    else
+      return false;
   }
   while (p < pattern.size() && pattern[p] == '*') ++p;
   return p == pattern.size();
@@ -92,7 +96,8 @@ bool is_linear(Role role) {
   return role == Role::in || role == Role::out || role == Role::latent || role == Role::expert || role == Role::head;
 }
 
-void compare(const Record& r, const std::string& source, std::span<const Binding> bindings, std::vector<std::string>& warnings) {
+void compare(const Record& r, const std::string& source, std::span<const Binding> bindings,
+             std::vector<std::string>& warnings) {
   const auto named = [](std::optional<Format> f) { return f ? format_name(*f) : "no quantization"; };
   const auto scaled = [](Format f) { return f == Format::fp8 || f == Format::nvfp4; };
   int64_t budget = kMostSteps;
@@ -102,10 +107,14 @@ void compare(const Record& r, const std::string& source, std::span<const Binding
     if (!is_linear(b.entry.role) || !b.weight) continue;
     const std::optional<Format> says = declared(r, b.module(), budget);
     if (says ? *says == b.format : !scaled(b.format)) continue;
-    if (differing++ == 0) first = fmt::format("{} says {}, its tensors {}", b.module(), named(says), format_name(b.format));
+    if (differing++ == 0)
+      first = fmt::format("{} says {}, its tensors {}", b.module(), named(says), format_name(b.format));
   }
-  if (budget < 0) warnings.push_back(source + ": too many wildcards, not compared with the tensors");
-  else if (differing) warnings.push_back(fmt::format("{}: {} modules differ from the tensors, which decide ({})", source, differing, first));
+  if (budget < 0)
+    warnings.push_back(source + ": too many wildcards, not compared with the tensors");
+  else if (differing)
+    warnings.push_back(
+        fmt::format("{}: {} modules differ from the tensors, which decide ({})", source, differing, first));
 }
 
 }  // namespace
@@ -116,8 +125,7 @@ void check_quantization(const std::filesystem::path& folder, const Json& config,
   std::string source = "config.json: quantization_config";
   Json file;
   const Json* record = config.find("quantization_config");
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) {
+  if (path_exists(path)) {
     source = "hf_quant_config.json";
     try {
       file = parse_json(read_file(path, kMostBytes), path.string());
@@ -129,8 +137,12 @@ void check_quantization(const std::filesystem::path& folder, const Json& config,
   }
   if (!record || !record->is_object()) return;
   Record r;
-  if (read_record(*record, r)) compare(r, source, bindings, warnings);
-  else warnings.push_back(source + ": the names of modules are damaged (ModelOpt 0.46 and 0.47 do that); formats are read from the tensors");
+  if (read_record(*record, r))
+    compare(r, source, bindings, warnings);
+  else
+    warnings.push_back(
+        source +
+        ": the names of modules are damaged (ModelOpt 0.46 and 0.47 do that); formats are read from the tensors");
 }
 
 }  // namespace nemotron

@@ -13,8 +13,8 @@ namespace nemotron {
 
 struct Binding;
 
-// Reads hf_quant_config.json, or config.json's `quantization_config` where there is none (spec/model.md 8.2), and adds a line
-// to `warnings` for what differs, is damaged, or is unknown. Never throws for what these say.
+// Reads hf_quant_config.json, or config.json's `quantization_config` where there is none (spec/model.md 8.2), and adds
+// a line to `warnings` for what differs, is damaged, or is unknown. Never throws for what these say.
 void check_quantization(const std::filesystem::path& folder, const Json& config, std::span<const Binding> bindings,
                         std::vector<std::string>& warnings);
 

@@ -1,7 +1,8 @@
-// The safetensors container: an index of the tensors of one file or of a sharded folder, their mapped bytes, and the writer.
+// The safetensors container: an index of the tensors of one file or of a sharded folder, their mapped bytes, and the
+// writer.
 //
-// A file is 8 bytes of header length (little endian), a JSON header {name: {dtype, shape, data_offsets}}, then the data, which
-// the tensors cover exactly: no hole, no overlap, nothing after the last.
+// A file is 8 bytes of header length (little endian), a JSON header {name: {dtype, shape, data_offsets}}, then the
+// data, which the tensors cover exactly: no hole, no overlap, nothing after the last.
 
 #pragma once
 
@@ -21,7 +22,23 @@
 namespace nemotron {
 
 enum class Dtype : uint8_t {
-  boolean, u8, i8, f8_e5m2, f8_e4m3, f8_e8m0, u16, i16, f16, bf16, u32, i32, f32, u64, i64, f64, c64
+  boolean,
+  u8,
+  i8,
+  f8_e5m2,
+  f8_e4m3,
+  f8_e8m0,
+  u16,
+  i16,
+  f16,
+  bf16,
+  u32,
+  i32,
+  f32,
+  u64,
+  i64,
+  f64,
+  c64
 };
 const char* dtype_name(Dtype d);  // as in the file: "BF16"
 size_t dtype_size(Dtype d);       // bytes an element
@@ -35,7 +52,7 @@ struct Tensor {
   std::string name;
   Dtype dtype = Dtype::u8;
   Shape shape;
-  uint32_t file = 0;              // of Safetensors::files()
+  uint32_t file = 0;               // of Safetensors::files()
   uint64_t offset = 0, bytes = 0;  // where its data lies in that file
 };
 
@@ -44,13 +61,13 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 // Opening reads and checks headers only. The data is mapped, and nothing of it is touched before `data` is followed.
 class Safetensors {
  public:
-  // One file. Throws Error naming the file and the tensor: cut header or file, offsets that overlap, overflow, leave holes or do
-  // not fit the shape, unknown dtype, duplicate name.
+  // One file. Throws Error naming the file and the tensor: cut header or file, offsets that overlap, overflow, leave
+  // holes or do not fit the shape, unknown dtype, duplicate name.
   static Safetensors open(const std::filesystem::path& file);
 
-  // `model.safetensors`, or the shards that `model.safetensors.index.json` names. Throws as `open` does, and for a shard that is
-  // missing, a tensor that is not where the index says, or one that the index does not mention. What is odd but harmless
-  // is added to `warnings`.
+  // `model.safetensors`, or the shards that `model.safetensors.index.json` names. Throws as `open` does, and for a
+  // shard that is missing, a tensor that is not where the index says, or one that the index does not mention. What is
+  // odd but harmless is added to `warnings`.
   static Safetensors open_folder(const std::filesystem::path& folder, std::vector<std::string>& warnings);
 
   const std::vector<Tensor>& tensors() const { return tensors_; }  // by file, then by place in the file
@@ -85,6 +102,7 @@ struct TensorData {
 };
 
 // Writes the tensors in this order. The file appears whole or not at all; a failed write throws Error.
-void write_safetensors(const std::filesystem::path& path, std::span<const TensorData> tensors, const Metadata& metadata = {});
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorData> tensors,
+                       const Metadata& metadata = {});
 
 }  // namespace nemotron

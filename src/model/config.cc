@@ -85,7 +85,8 @@ class Fields {
 
  private:
   const Json* find_even_null(std::string_view name) const {
-    const auto at = std::lower_bound(members_.begin(), members_.end(), std::pair<std::string_view, const Json*>(name, nullptr));
+    const auto at =
+        std::lower_bound(members_.begin(), members_.end(), std::pair<std::string_view, const Json*>(name, nullptr));
     return at != members_.end() && at->first == name ? at->second : nullptr;
   }
   std::string where_;
@@ -95,11 +96,16 @@ class Fields {
 // ---- the schedule ----
 
 LayerKind kind_of(const Fields& f, std::string_view field, std::string_view symbol, size_t position) {
-  constexpr std::pair<std::string_view, LayerKind> names[] = {
-      {"M", LayerKind::mamba},     {"mamba", LayerKind::mamba},         {"linear_attention", LayerKind::mamba},
-      {"*", LayerKind::attention}, {"attention", LayerKind::attention}, {"full_attention", LayerKind::attention},
-      {"E", LayerKind::moe},       {"moe", LayerKind::moe},             {"-", LayerKind::mlp},
-      {"mlp", LayerKind::mlp}};
+  constexpr std::pair<std::string_view, LayerKind> names[] = {{"M", LayerKind::mamba},
+                                                              {"mamba", LayerKind::mamba},
+                                                              {"linear_attention", LayerKind::mamba},
+                                                              {"*", LayerKind::attention},
+                                                              {"attention", LayerKind::attention},
+                                                              {"full_attention", LayerKind::attention},
+                                                              {"E", LayerKind::moe},
+                                                              {"moe", LayerKind::moe},
+                                                              {"-", LayerKind::mlp},
+                                                              {"mlp", LayerKind::mlp}};
   for (const auto& [name, kind] : names)
     if (name == symbol) return kind;
   f.refuse(fmt::format("{}[{}]", field, position),
@@ -133,7 +139,8 @@ void read_layers(const Fields& f, Config& c) {
       break;
     }
   }
-  if (c.layers.empty()) f.refuse("layers_block_type", "is missing, and so is 'hybrid_override_pattern': no schedule of layers");
+  if (c.layers.empty())
+    f.refuse("layers_block_type", "is missing, and so is 'hybrid_override_pattern': no schedule of layers");
   index count = index(c.layers.size());
   if (f.find("num_hidden_layers")) f.read("num_hidden_layers", count, 1, kMostLayers);
   if (count != index(c.layers.size()))
@@ -146,7 +153,8 @@ void read_mtp_layers(const Fields& f, Config& c) {
   if (blocks == 0) return;
   const std::vector<LayerKind> usual = {LayerKind::attention, LayerKind::moe};
   c.mtp_layers = usual;
-  if (const Json* list = f.find("mtp_layers_block_type")) c.mtp_layers = parse_schedule(f, "mtp_layers_block_type", *list);
+  if (const Json* list = f.find("mtp_layers_block_type"))
+    c.mtp_layers = parse_schedule(f, "mtp_layers_block_type", *list);
   const Json* pattern = f.find("mtp_hybrid_override_pattern");
   if (pattern && c.mtp_layers == usual)  // a list at its default says nothing, as in transformers
     c.mtp_layers = parse_schedule(f, "mtp_hybrid_override_pattern", *pattern);
@@ -166,7 +174,8 @@ void read_mamba(const Fields& f, Config& c) {
 
 double limit(const Fields& f, const char* field, const Json& value) {
   if (value.is_number()) return value.number();
-  if (const Json* text = value.find("__float__"); text && text->is_string()) {  // transformers writes {"__float__": "Infinity"}
+  if (const Json* text = value.find("__float__");
+      text && text->is_string()) {  // transformers writes {"__float__": "Infinity"}
     if (text->string() == "Infinity") return std::numeric_limits<double>::infinity();
     if (text->string() == "-Infinity") return -std::numeric_limits<double>::infinity();
   }
@@ -180,7 +189,8 @@ void read_time_step_limit(const Fields& f, Config& c) {
     if (!value->is_array() || value->array().size() != 2) f.refuse(field, "a list of two numbers", *value);
     const double low = limit(f, field, value->array()[0]), high = limit(f, field, value->array()[1]);
     if (!(low <= 1e3)) f.refuse(field, "a lower limit of at most 1000", *value);
-    if (!(high > 0 && std::isinf(high))) f.refuse(field, "an infinite upper limit, the only case that is computed", *value);
+    if (!(high > 0 && std::isinf(high)))
+      f.refuse(field, "an infinite upper limit, the only case that is computed", *value);
     c.time_step_limit_min = std::max(low, 0.0);  // a time step is a softplus: a limit below 0 limits nothing
   }
 }
@@ -188,8 +198,10 @@ void read_time_step_limit(const Fields& f, Config& c) {
 void read_attention(const Fields& f, Config& c) {
   f.read("num_attention_heads", c.num_attention_heads, 1, kMostHeads);
   f.read("head_dim", c.head_dim, 1, kMostHeads);
-  if (f.is_null("num_key_value_heads")) c.num_key_value_heads = c.num_attention_heads;  // as transformers reads it
-  else f.read("num_key_value_heads", c.num_key_value_heads, 1, kMostHeads);
+  if (f.is_null("num_key_value_heads"))
+    c.num_key_value_heads = c.num_attention_heads;  // as transformers reads it
+  else
+    f.read("num_key_value_heads", c.num_key_value_heads, 1, kMostHeads);
   f.only("sliding_window", nullptr);
 }
 
@@ -252,10 +264,12 @@ void check_attention(const Fields& f, const Config& c) {
 void check_moe(const Fields& f, const Config& c) {
   const index E = c.n_routed_experts;
   if (E % c.n_group != 0) f.refuse("n_group", fmt::format("a divisor of n_routed_experts, {}", E), Json(c.n_group));
-  if (c.topk_group > c.n_group) f.refuse("topk_group", fmt::format("at most n_group, {}", c.n_group), Json(c.topk_group));
+  if (c.topk_group > c.n_group)
+    f.refuse("topk_group", fmt::format("at most n_group, {}", c.n_group), Json(c.topk_group));
   const index kept = E / c.n_group * c.topk_group;
   if (c.num_experts_per_tok > kept) {
-    f.refuse("num_experts_per_tok", fmt::format("at most {}, the experts {}", kept, c.n_group > 1 ? "of the groups kept" : "there are"),
+    f.refuse("num_experts_per_tok",
+             fmt::format("at most {}, the experts {}", kept, c.n_group > 1 ? "of the groups kept" : "there are"),
              Json(c.num_experts_per_tok));
   }
   // A group's score is the sum of its two best experts (spec/model.md 5.2).
@@ -264,7 +278,8 @@ void check_moe(const Fields& f, const Config& c) {
 
 void check(const Fields& f, const Config& c) {
   const auto uses = [&](LayerKind kind) {
-    return std::count(c.layers.begin(), c.layers.end(), kind) + std::count(c.mtp_layers.begin(), c.mtp_layers.end(), kind);
+    return std::count(c.layers.begin(), c.layers.end(), kind) +
+           std::count(c.mtp_layers.begin(), c.mtp_layers.end(), kind);
   };
   if (uses(LayerKind::mamba)) check_mamba(f, c);
   if (uses(LayerKind::attention)) check_attention(f, c);
@@ -276,7 +291,8 @@ void check(const Fields& f, const Config& c) {
 }  // namespace
 
 Config parse_config(const Json& json, const std::string& where) {
-  if (!json.is_object()) throw Error({.what = "no config", .where = where, .expected = "an object", .found = json.kind()});
+  if (!json.is_object())
+    throw Error({.what = "no config", .where = where, .expected = "an object", .found = json.kind()});
   for (const char* inner : {"llm_config", "text_config"}) {
     if (const Json* text = Fields(json, where).find(inner); text && text->is_object()) {
       Config c = parse_config(*text, where + ": " + inner);

@@ -48,7 +48,8 @@ std::vector<float> all_values(Model& model) {
       out.insert(out.end(), member.begin(), member.end());
     }
   };
-  for (LayerWeights& layer : model.weights.layers) {  // mixer by mixer: visiting a whole layer would make its mixer anew
+  for (LayerWeights& layer :
+       model.weights.layers) {  // mixer by mixer: visiting a whole layer would make its mixer anew
     out.insert(out.end(), layer.norm.begin(), layer.norm.end());
     std::visit([&](auto& mixer) { visit_weights(model.config, "", mixer, add); }, layer.mixer);
   }
@@ -135,7 +136,8 @@ TEST(Checkpoint, slices_of_stacked_experts_are_their_own) {
   tiny.write(folder.path());
   const Loaded l = load(folder.path());
   for (size_t e = 0; e < 4; ++e)
-    EXPECT_EQ(values(std::get<MoeWeights>(l.model.weights.layers[0].mixer).experts[e].up_proj), std::vector<float>(256, float(e)));
+    EXPECT_EQ(values(std::get<MoeWeights>(l.model.weights.layers[0].mixer).experts[e].up_proj),
+              std::vector<float>(256, float(e)));
 }
 
 TEST(Checkpoint, each_module_has_the_format_of_its_own_tensors) {
@@ -235,12 +237,14 @@ TEST(Checkpoint, a_wrapper_keeps_its_other_parts_to_itself) {
 
 TEST(Checkpoint, missing_and_leftover_tensors_are_one_error) {
   TinyModel tiny;
-  for (const char* name : {"backbone.norm_f.weight", "backbone.layers.0.mixer.D", "backbone.layers.3.norm.weight", "lm_head.weight"})
+  for (const char* name :
+       {"backbone.norm_f.weight", "backbone.layers.0.mixer.D", "backbone.layers.3.norm.weight", "lm_head.weight"})
     tiny.remove(name);
   tiny.add_scalar("backbone.layers.0.mixer.E", 1);
   tiny.add_scalar("odd", 1);
-  expect_parts(load_error(tiny), {"4 missing (backbone.layers.0.mixer.D, backbone.layers.3.norm.weight, backbone.norm_f.weight, ...)",
-                                  "2 leftover (backbone.layers.0.mixer.E, odd)"});
+  expect_parts(load_error(tiny),
+               {"4 missing (backbone.layers.0.mixer.D, backbone.layers.3.norm.weight, backbone.norm_f.weight, ...)",
+                "2 leftover (backbone.layers.0.mixer.E, odd)"});
 }
 
 TEST(Checkpoint, a_part_of_an_mtp_block_is_missing_and_an_unpromised_one_is_leftover) {
@@ -255,13 +259,16 @@ TEST(Checkpoint, a_part_of_an_mtp_block_is_missing_and_an_unpromised_one_is_left
 TEST(Checkpoint, a_wrong_shape_is_named_with_both) {
   TinyModel tiny;
   tiny.find("backbone.layers.0.mixer.in_proj.weight").shape = {32, 100};
-  expect_parts(load_error(tiny), {"model.safetensors: tensor 'backbone.layers.0.mixer.in_proj.weight'", "[100, 32]", "[32, 100]"});
+  expect_parts(load_error(tiny),
+               {"model.safetensors: tensor 'backbone.layers.0.mixer.in_proj.weight'", "[100, 32]", "[32, 100]"});
   TinyModel conv;
   conv.find("backbone.layers.0.mixer.conv1d.weight").shape = {64, 4};
   expect_parts(load_error(conv), {"conv1d.weight", "expected [64, 1, 4], found [64, 4]"});
   TinyModel stacked("E");
-  for (int e = 0; e < 4; ++e) stacked.remove("backbone.layers.0.mixer.experts." + std::to_string(e) + ".up_proj.weight");
-  stacked.tensors.push_back({"backbone.layers.0.mixer.experts.up_proj", Dtype::f32, {3, 16, 16}, std::string(3 * 16 * 16 * 4, '\0')});
+  for (int e = 0; e < 4; ++e)
+    stacked.remove("backbone.layers.0.mixer.experts." + std::to_string(e) + ".up_proj.weight");
+  stacked.tensors.push_back(
+      {"backbone.layers.0.mixer.experts.up_proj", Dtype::f32, {3, 16, 16}, std::string(3 * 16 * 16 * 4, '\0')});
   expect_parts(load_error(stacked), {"experts.up_proj", "expected [4, 16, 16], found [3, 16, 16]"});
 }
 
@@ -321,7 +328,8 @@ TEST(Checkpoint, nan_and_negative_scales_are_named) {
   TinyModel zero;
   zero.add_scalar("backbone.layers.2.mixer.v_proj.v_scale", 0);
   expect_parts(load_error(zero), {"v_proj.v_scale'", "positive"});
-  for (const auto& [code, shown] : {std::pair<char, const char*>{'\x7f', "0x7F"}, {'\xff', "0xFF"}, {'\x80', "0x80"}, {'\xb8', "0xB8"}}) {
+  for (const auto& [code, shown] :
+       {std::pair<char, const char*>{'\x7f', "0x7F"}, {'\xff', "0xFF"}, {'\x80', "0x80"}, {'\xb8', "0xB8"}}) {
     TinyModel block;
     block.make_nvfp4(in, 1);
     block.find(in + ".weight_scale").bytes[2 * 77 + 1] = code;
@@ -340,7 +348,8 @@ TEST(Checkpoint, one_member_under_two_spellings_is_named) {
 TEST(Checkpoint, a_folder_that_is_none_is_named) {
   const TemporaryFolder folder;
   expect_parts(error_of([&] { load(folder / "absent"); }), {"absent", "no such folder", "nothing"});
-  expect_parts(error_of([&] { load(folder.path()); }), {folder.path().string(), "no config.json", "fetch the whole folder"});
+  expect_parts(error_of([&] { load(folder.path()); }),
+               {folder.path().string(), "no config.json", "fetch the whole folder"});
   TinyModel().write_config(folder.path());
   expect_parts(error_of([&] { load(folder.path()); }), {"no weights"});
   expect_parts(error_of([&] { load(folder / "config.json"); }), {"no such folder", "a file"});
@@ -366,21 +375,32 @@ TinyModel quantized_mlp() {
 
 TEST(Quantization, a_record_that_agrees_says_nothing) {
   EXPECT_TRUE(warnings_with(quantized_mlp(), R"({"quantization":{"quant_algo":"MIXED_PRECISION","quantized_layers":{
-      "backbone.layers.0.mixer.up_proj":{"quant_algo":"NVFP4"},"model.layers.0.mixer.down_proj":{"quant_algo":"FP8"}}}})").empty());
+      "backbone.layers.0.mixer.up_proj":{"quant_algo":"NVFP4"},"model.layers.0.mixer.down_proj":{"quant_algo":"FP8"}}}})")
+                  .empty());
   TinyModel uniform("-");
   for (const char* m : {"up_proj", "down_proj"}) uniform.make_nvfp4(std::string("backbone.layers.0.mixer.") + m, 1);
-  EXPECT_TRUE(warnings_with(uniform, R"({"quantization":{"quant_algo":"NVFP4","exclude_modules":["lm_head"]}})").empty());
-  EXPECT_TRUE(warnings_with(TinyModel(), R"({"quantization":{"quant_algo":"FP8","exclude_modules":["*.mixer*","lm_*d"]}})").empty());
+  EXPECT_TRUE(
+      warnings_with(uniform, R"({"quantization":{"quant_algo":"NVFP4","exclude_modules":["lm_head"]}})").empty());
+  EXPECT_TRUE(
+      warnings_with(TinyModel(), R"({"quantization":{"quant_algo":"FP8","exclude_modules":["*.mixer*","lm_*d"]}})")
+          .empty());
   TinyModel experts("E");
   for (int e = 0; e < 4; ++e)
-    for (const char* m : {"up_proj", "down_proj"}) experts.make_nvfp4("backbone.layers.0.mixer.experts." + std::to_string(e) + "." + m, 1);
-  EXPECT_TRUE(warnings_with(experts, R"({"quantization":{"quantized_layers":{"backbone.layers.0.mixer.experts":{"quant_algo":"W4A16_NVFP4"}}}})").empty());
+    for (const char* m : {"up_proj", "down_proj"})
+      experts.make_nvfp4("backbone.layers.0.mixer.experts." + std::to_string(e) + "." + m, 1);
+  EXPECT_TRUE(
+      warnings_with(
+          experts,
+          R"({"quantization":{"quantized_layers":{"backbone.layers.0.mixer.experts":{"quant_algo":"W4A16_NVFP4"}}}})")
+          .empty());
 }
 
 TEST(Quantization, a_record_that_differs_is_a_warning_and_the_tensors_decide) {
-  const auto w = warnings_with(quantized_mlp(), R"({"quantization":{"quant_algo":"FP8","exclude_modules":["lm_head"]}})");
+  const auto w =
+      warnings_with(quantized_mlp(), R"({"quantization":{"quant_algo":"FP8","exclude_modules":["lm_head"]}})");
   ASSERT_EQ(w.size(), 1u);
-  expect_parts(w[0], {"hf_quant_config.json", "1 modules differ", "backbone.layers.0.mixer.up_proj says FP8, its tensors NVFP4"});
+  expect_parts(w[0], {"hf_quant_config.json", "1 modules differ",
+                      "backbone.layers.0.mixer.up_proj says FP8, its tensors NVFP4"});
   TinyModel in_config = quantized_mlp();
   in_config.config.set("quantization_config", parse_json(R"({"quant_algo":"NVFP4","ignore":["lm_head"]})", ""));
   const auto c = warnings_with(in_config, "");
@@ -389,13 +409,15 @@ TEST(Quantization, a_record_that_differs_is_a_warning_and_the_tensors_decide) {
 }
 
 TEST(Quantization, damaged_records_are_warnings) {
-  for (const char* record : {R"({"quantization":{"quantized_layers":{"lm_head.\u0000sentinel":{"quant_algo":"FP8"}}}})",
-                             R"({"quantization":{"quant_algo":"FP8","exclude_modules":["mtp.\u0000sentinel*"]}})", "no json", "[[["}) {
+  for (const char* record :
+       {R"({"quantization":{"quantized_layers":{"lm_head.\u0000sentinel":{"quant_algo":"FP8"}}}})",
+        R"({"quantization":{"quant_algo":"FP8","exclude_modules":["mtp.\u0000sentinel*"]}})", "no json", "[[["}) {
     const auto w = warnings_with(quantized_mlp(), record);
     ASSERT_EQ(w.size(), 1u) << record;
     expect_parts(w[0], {"hf_quant_config.json"});
   }
-  for (const char* record : {"{}", "[]", "7", R"({"quantization":[]})", R"({"quantization":{"quantized_layers":[1],"exclude_modules":{"a":1}}})"})
+  for (const char* record : {"{}", "[]", "7", R"({"quantization":[]})",
+                             R"({"quantization":{"quantized_layers":[1],"exclude_modules":{"a":1}}})"})
     for (const std::string& w : warnings_with(TinyModel("-"), record)) ADD_FAILURE() << record << ": " << w;
 }
 

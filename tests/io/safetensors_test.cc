@@ -13,7 +13,8 @@
 namespace nemotron {
 namespace {
 
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  const std::string& offsets) {
   return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
 }
 
@@ -48,9 +49,23 @@ TEST(Safetensors, what_is_written_reads_back) {
 }
 
 TEST(Safetensors, every_dtype_keeps_its_name_and_size) {
-  for (const auto& [name, size] : {std::pair<const char*, size_t>{"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E5M2", 1}, {"F8_E4M3", 1},
-                                   {"F8_E8M0", 1}, {"U16", 2}, {"I16", 2}, {"F16", 2}, {"BF16", 2}, {"U32", 4}, {"I32", 4},
-                                   {"F32", 4}, {"U64", 8}, {"I64", 8}, {"F64", 8}, {"C64", 8}}) {
+  for (const auto& [name, size] : {std::pair<const char*, size_t>{"BOOL", 1},
+                                   {"U8", 1},
+                                   {"I8", 1},
+                                   {"F8_E5M2", 1},
+                                   {"F8_E4M3", 1},
+                                   {"F8_E8M0", 1},
+                                   {"U16", 2},
+                                   {"I16", 2},
+                                   {"F16", 2},
+                                   {"BF16", 2},
+                                   {"U32", 4},
+                                   {"I32", 4},
+                                   {"F32", 4},
+                                   {"U64", 8},
+                                   {"I64", 8},
+                                   {"F64", 8},
+                                   {"C64", 8}}) {
     const auto dtype = find_dtype(name);
     ASSERT_TRUE(dtype) << name;
     EXPECT_STREQ(dtype_name(*dtype), name);
@@ -97,37 +112,77 @@ TEST(Safetensors, each_fault_of_a_header_is_named) {
       {"no object", "[1,2]", 0, {"malformed JSON"}},
       {"text after the object", "{} {}", 0, {"malformed JSON"}},
       {"not UTF-8", "{\"a\xff\":1}", 0, {"malformed JSON"}},
-      {"overlap", "{" + x + "," + entry("y", "F32", "[2]", "[4,12]") + "}", 12, {"tensor 'y'", "overlaps tensor 'x'", "byte 8", "byte 4"}},
+      {"overlap",
+       "{" + x + "," + entry("y", "F32", "[2]", "[4,12]") + "}",
+       12,
+       {"tensor 'y'", "overlaps tensor 'x'", "byte 8", "byte 4"}},
       {"same place twice", "{" + x + "," + entry("y", "F32", "[2]", "[0,8]") + "}", 8, {"overlaps tensor"}},
-      {"hole", "{" + x + "," + entry("y", "F32", "[2]", "[12,20]") + "}", 20, {"tensor 'y'", "hole", "byte 8", "byte 12"}},
+      {"hole",
+       "{" + x + "," + entry("y", "F32", "[2]", "[12,20]") + "}",
+       20,
+       {"tensor 'y'", "hole", "byte 8", "byte 12"}},
       {"hole at the start", "{" + entry("y", "F32", "[2]", "[4,12]") + "}", 12, {"tensor 'y'", "hole"}},
       {"bytes at the end", "{" + x + "}", 9, {"after the last tensor", "8 bytes", "9 bytes"}},
       {"no tensors but data", "{}", 4, {"after the last tensor"}},
-      {"cut file", "{" + x + "}", 7, {"tensor 'x'", "beyond the end of the file", "8 bytes", "7 bytes", "fetch it again"}},
-      {"offset far outside", "{" + entry("x", "U8", "[1]", "[" + std::to_string((1ull << 62)) + "," + std::to_string((1ull << 62) + 1) + "]") + "}", 1,
+      {"cut file",
+       "{" + x + "}",
+       7,
+       {"tensor 'x'", "beyond the end of the file", "8 bytes", "7 bytes", "fetch it again"}},
+      {"offset far outside",
+       "{" +
+           entry("x", "U8", "[1]", "[" + std::to_string((1ull << 62)) + "," + std::to_string((1ull << 62) + 1) + "]") +
+           "}",
+       1,
        {"tensor 'x'", "beyond the end"}},
-      {"backwards", "{" + entry("x", "F32", "[0]", "[8,0]") + "}", 8, {"tensor 'x'", "data_offsets", "begin <= end", "[8, 0]"}},
+      {"backwards",
+       "{" + entry("x", "F32", "[0]", "[8,0]") + "}",
+       8,
+       {"tensor 'x'", "data_offsets", "begin <= end", "[8, 0]"}},
       {"three offsets", "{" + entry("x", "F32", "[2]", "[0,8,9]") + "}", 8, {"tensor 'x'", "data_offsets"}},
       {"one offset", "{" + entry("x", "F32", "[2]", "[8]") + "}", 8, {"tensor 'x'", "data_offsets"}},
       {"negative offset", "{" + entry("x", "F32", "[2]", "[-8,0]") + "}", 8, {"tensor 'x'", "data_offsets", "-8"}},
       {"offset above 2^64", "{" + entry("x", "F32", "[2]", "[0,18446744073709551624]") + "}", 8, {"bad.safetensors"}},
-      {"offset above 2^63", "{" + entry("x", "F32", "[2]", "[0,9223372036854775808]") + "}", 8, {"tensor 'x'", "data_offsets"}},
+      {"offset above 2^63",
+       "{" + entry("x", "F32", "[2]", "[0,9223372036854775808]") + "}",
+       8,
+       {"tensor 'x'", "data_offsets"}},
       {"offset no integer", "{" + entry("x", "F32", "[2]", "[0,8.0]") + "}", 8, {"tensor 'x'", "data_offsets", "8.0"}},
-      {"shape overflows", "{" + entry("x", "F32", "[" + huge + "," + huge + "]", "[0,4]") + "}", 4, {"tensor 'x'", "overflows", huge}},
-      {"shape wraps to the size", "{" + entry("x", "F32", "[4611686018427387904,4,1]", "[0,0]") + "}", 0, {"tensor 'x'", "overflows"}},
-      {"size differs", "{" + entry("x", "F32", "[3]", "[0,8]") + "}", 8, {"tensor 'x'", "12 bytes for F32 [3]", "8 bytes"}},
+      {"shape overflows",
+       "{" + entry("x", "F32", "[" + huge + "," + huge + "]", "[0,4]") + "}",
+       4,
+       {"tensor 'x'", "overflows", huge}},
+      {"shape wraps to the size",
+       "{" + entry("x", "F32", "[4611686018427387904,4,1]", "[0,0]") + "}",
+       0,
+       {"tensor 'x'", "overflows"}},
+      {"size differs",
+       "{" + entry("x", "F32", "[3]", "[0,8]") + "}",
+       8,
+       {"tensor 'x'", "12 bytes for F32 [3]", "8 bytes"}},
       {"negative size", "{" + entry("x", "F32", "[-2]", "[0,8]") + "}", 8, {"tensor 'x'", "shape", "-2"}},
       {"shape no list", "{" + entry("x", "F32", "2", "[0,8]") + "}", 8, {"tensor 'x'", "shape"}},
       {"nine dimensions", "{" + entry("x", "F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]") + "}", 8, {"tensor 'x'", "shape"}},
-      {"unknown dtype", "{" + entry("x", "F4_E2M1", "[2]", "[0,8]") + "}", 8, {"tensor 'x'", "unknown dtype", "F4_E2M1"}},
+      {"unknown dtype",
+       "{" + entry("x", "F4_E2M1", "[2]", "[0,8]") + "}",
+       8,
+       {"tensor 'x'", "unknown dtype", "F4_E2M1"}},
       {"dtype no string", "{\"x\":{\"dtype\":3,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, {"tensor 'x'", "dtype"}},
       {"dtype missing", "{\"x\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, {"tensor 'x'", "'dtype' is missing"}},
-      {"shape twice", "{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}", 8, {"tensor 'x'", "'shape' is given twice"}},
+      {"shape twice",
+       "{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}",
+       8,
+       {"tensor 'x'", "'shape' is given twice"}},
       {"entry no object", "{\"x\":7}", 0, {"tensor 'x'", "an object"}},
-      {"duplicate name", "{" + x + "," + entry("x", "F32", "[1]", "[8,12]") + "}", 12, {"tensor 'x'", "given to two tensors"}},
+      {"duplicate name",
+       "{" + x + "," + entry("x", "F32", "[1]", "[8,12]") + "}",
+       12,
+       {"tensor 'x'", "given to two tensors"}},
       {"metadata no strings", "{\"__metadata__\":{\"a\":1}," + x + "}", 8, {"__metadata__"}},
       {"metadata twice", "{\"__metadata__\":{},\"__metadata__\":{}," + x + "}", 8, {"__metadata__", "twice"}},
-      {"nested 100,000 deep", "{\"x\":" + std::string(100000, '[') + std::string(100000, ']') + "}", 0, {"nested deeper"}},
+      {"nested 100,000 deep",
+       "{\"x\":" + std::string(100000, '[') + std::string(100000, ']') + "}",
+       0,
+       {"nested deeper"}},
   };
   const TemporaryFolder folder;
   for (const Fault& fault : faults) {
@@ -167,7 +222,9 @@ TEST(Safetensors, what_is_no_regular_file_is_refused_without_waiting) {
 TEST(Safetensors, opening_touches_no_data) {
   const TemporaryFolder folder;
   const uint64_t bytes = uint64_t{1} << 40;  // far more than any memory
-  write_raw_safetensors(folder / "a", "{" + entry("x", "U8", "[" + std::to_string(bytes) + "]", "[0," + std::to_string(bytes) + "]") + "}", bytes);
+  write_raw_safetensors(
+      folder / "a",
+      "{" + entry("x", "U8", "[" + std::to_string(bytes) + "]", "[0," + std::to_string(bytes) + "]") + "}", bytes);
   const Safetensors file = Safetensors::open(folder / "a");
   const uint8_t* data = file.data(file.tensors()[0]);
   const auto page = reinterpret_cast<uintptr_t>(data) / 4096 * 4096 + 4096;
@@ -182,7 +239,8 @@ TEST(Safetensors, as_many_tensors_as_the_largest_release_are_found) {
   constexpr int kCount = 165860;
   for (int i = 0; i < kCount; ++i) {
     const std::string at = std::to_string(i);
-    header += (i ? "," : "") + entry("backbone.layers.1.mixer.experts." + at + ".up_proj.weight", "U8", "[1]", "[" + at + "," + std::to_string(i + 1) + "]");
+    header += (i ? "," : "") + entry("backbone.layers.1.mixer.experts." + at + ".up_proj.weight", "U8", "[1]",
+                                     "[" + at + "," + std::to_string(i + 1) + "]");
   }
   write_raw_safetensors(folder / "a", header + "}", kCount);
   const Safetensors file = Safetensors::open(folder / "a");
@@ -200,14 +258,17 @@ class Shards : public testing::Test {
  protected:
   Shards() {
     const float numbers[2] = {1, 2};
-    write_safetensors(folder / "one.safetensors", std::vector<TensorData>{{"a", Dtype::f32, {1}, numbers}, {"b", Dtype::f32, {1}, numbers + 1}});
+    write_safetensors(folder / "one.safetensors",
+                      std::vector<TensorData>{{"a", Dtype::f32, {1}, numbers}, {"b", Dtype::f32, {1}, numbers + 1}});
     write_safetensors(folder / "two.safetensors", std::vector<TensorData>{{"c", Dtype::f32, {2}, numbers}});
   }
   std::string open(const std::string& index) {
     write_text(folder / "model.safetensors.index.json", index);
     return error_of([&] { Safetensors::open_folder(folder.path(), warnings); });
   }
-  static std::string index(const std::string& map) { return "{\"metadata\":{\"total_size\":16},\"weight_map\":{" + map + "}}"; }
+  static std::string index(const std::string& map) {
+    return "{\"metadata\":{\"total_size\":16},\"weight_map\":{" + map + "}}";
+  }
   const std::string good = R"("c":"two.safetensors","a":"one.safetensors","b":"one.safetensors")";
   TemporaryFolder folder;
   std::vector<std::string> warnings;
@@ -224,11 +285,14 @@ TEST_F(Shards, are_one_index) {
 }
 
 TEST_F(Shards, each_disagreement_with_the_index_is_named) {
-  expect_parts(open(index(good + R"(,"d":"three.safetensors")")), {"index.json", "1 of 3 shards is missing", "three.safetensors"});
-  expect_parts(open(index(good + R"(,"d":"two.safetensors")")), {"tensor 'd'", "not where the index says", "two.safetensors"});
+  expect_parts(open(index(good + R"(,"d":"three.safetensors")")),
+               {"index.json", "1 of 3 shards is missing", "three.safetensors"});
+  expect_parts(open(index(good + R"(,"d":"two.safetensors")")),
+               {"tensor 'd'", "not where the index says", "two.safetensors"});
   expect_parts(open(index(R"("c":"one.safetensors","a":"one.safetensors","b":"two.safetensors")")),
                {"tensor 'c'", "expected one.safetensors, found two.safetensors"});
-  expect_parts(open(index(R"("c":"two.safetensors","a":"one.safetensors")")), {"one.safetensors", "tensor 'b'", "does not list"});
+  expect_parts(open(index(R"("c":"two.safetensors","a":"one.safetensors")")),
+               {"one.safetensors", "tensor 'b'", "does not list"});
   expect_parts(open(index(good + R"(,"a":"one.safetensors")")), {"tensor 'a'", "listed twice"});
 }
 
@@ -238,13 +302,15 @@ TEST_F(Shards, a_malformed_index_is_named) {
   expect_parts(open(R"({"weight_map":[]})"), {"weight_map", "an object"});
   for (const char* name : {"\"\"", "\"../one.safetensors\"", "\"/etc/passwd\"", "\"..\"", "7", "null", "\"a\\u0000b\""})
     expect_parts(open(index(std::string("\"a\":") + name)), {"index.json", "bad shard of tensor 'a'", "same folder"});
+  expect_parts(open(index("\"a\":\"" + std::string(5000, 'z') + "\"")), {"index.json", "1 of 1 shards is missing"});
   expect_parts(open("{\"weight_map\":" + std::string(100000, '[')), {"index.json"});
   expect_parts(open(std::string(100000, '[') + std::string(100000, ']')), {"nested deeper"});
 }
 
 TEST_F(Shards, a_name_in_two_shards_is_named) {
   const float x = 1;
-  write_safetensors(folder / "two.safetensors", std::vector<TensorData>{{"a", Dtype::f32, {1}, &x}, {"c", Dtype::f32, {1}, &x}});
+  write_safetensors(folder / "two.safetensors",
+                    std::vector<TensorData>{{"a", Dtype::f32, {1}, &x}, {"c", Dtype::f32, {1}, &x}});
   expect_parts(open(index(good)), {"tensor 'a'", "given to two tensors", "safetensors"});
 }
 
@@ -263,7 +329,8 @@ TEST_F(Shards, a_wrong_total_is_a_warning) {
 TEST(Folder, without_weights_is_named) {
   const TemporaryFolder folder;
   std::vector<std::string> warnings;
-  expect_parts(error_of([&] { Safetensors::open_folder(folder.path(), warnings); }), {"no weights", "model.safetensors"});
+  expect_parts(error_of([&] { Safetensors::open_folder(folder.path(), warnings); }),
+               {"no weights", "model.safetensors"});
 }
 
 }  // namespace

@@ -30,8 +30,9 @@ std::string error_of(const std::string& fields) {
 const std::string kME = R"("hybrid_override_pattern":"ME*-")";
 
 TEST(Config, a_schedule_is_a_string_or_a_list_in_either_spelling) {
-  for (const char* schedule : {R"("hybrid_override_pattern":"ME*-")", R"("layers_block_type":["mamba","moe","attention","mlp"])",
-                               R"("layer_types":["linear_attention","moe","full_attention","mlp"])", R"("layers_block_type":"ME*-")"})
+  for (const char* schedule :
+       {R"("hybrid_override_pattern":"ME*-")", R"("layers_block_type":["mamba","moe","attention","mlp"])",
+        R"("layer_types":["linear_attention","moe","full_attention","mlp"])", R"("layers_block_type":"ME*-")"})
     EXPECT_EQ(parse(schedule).pattern(), "ME*-") << schedule;
   EXPECT_EQ(parse(R"("layers_block_type":["moe"],"hybrid_override_pattern":"M")").pattern(), "E");  // the list wins
   EXPECT_EQ(parse(R"("layers_block_type":null,"hybrid_override_pattern":"M")").pattern(), "M");
@@ -70,7 +71,8 @@ TEST(Config, absent_fields_have_the_defaults_of_transformers) {
 }
 
 TEST(Config, aliases_override_the_modern_names) {
-  const Config c = parse(kME + R"(,"n_groups":8,"mamba_n_groups":4,"conv_kernel":4,"mamba_d_conv":3,"use_conv_bias":true,
+  const Config c =
+      parse(kME + R"(,"n_groups":8,"mamba_n_groups":4,"conv_kernel":4,"mamba_d_conv":3,"use_conv_bias":true,
       "mamba_conv_bias":false,"time_step_limit":[0,Infinity],"mamba_dt_limit":[0.25,Infinity],"num_local_experts":16)");
   EXPECT_EQ(c.n_groups, 4);
   EXPECT_EQ(c.conv_kernel, 3);
@@ -92,13 +94,16 @@ TEST(Config, the_mtp_schedule_has_a_default_and_two_names) {
   EXPECT_EQ(parse(one).mtp_layers, usual);
   EXPECT_EQ(parse(one + R"(,"mtp_layers_block_type":["moe","mlp"])").mtp_layers, other);
   EXPECT_EQ(parse(one + R"(,"mtp_hybrid_override_pattern":"E-")").mtp_layers, other);
-  EXPECT_EQ(parse(one + R"(,"mtp_hybrid_override_pattern":"E-","mtp_layers_block_type":["full_attention","moe"])").mtp_layers, other);
+  EXPECT_EQ(
+      parse(one + R"(,"mtp_hybrid_override_pattern":"E-","mtp_layers_block_type":["full_attention","moe"])").mtp_layers,
+      other);
   EXPECT_TRUE(parse(kME + R"(,"mtp_hybrid_override_pattern":"*E")").mtp_layers.empty());
 }
 
 TEST(Config, a_wrapper_holds_the_text_model) {
   for (const char* key : {"llm_config", "text_config"}) {
-    const Config c = parse("\"model_type\":\"some_vl\",\"hidden_size\":7,\"" + std::string(key) + "\":{\"model_type\":\"nemotron_h\",\"hidden_size\":64," + kME + "}");
+    const Config c = parse("\"model_type\":\"some_vl\",\"hidden_size\":7,\"" + std::string(key) +
+                           "\":{\"model_type\":\"nemotron_h\",\"hidden_size\":64," + kME + "}");
     EXPECT_EQ(c.hidden_size, 64);
     EXPECT_TRUE(c.multimodal);
   }
@@ -107,7 +112,8 @@ TEST(Config, a_wrapper_holds_the_text_model) {
 }
 
 TEST(Config, null_and_lists_are_read_where_they_mean_something) {
-  const Config c = parse(kME + R"(,"num_attention_heads":6,"num_key_value_heads":null,"moe_latent_size":null,"sliding_window":null,
+  const Config c =
+      parse(kME + R"(,"num_attention_heads":6,"num_key_value_heads":null,"moe_latent_size":null,"sliding_window":null,
       "num_nextn_predict_layers":null,"eos_token_id":[2,11],"bos_token_id":null,"pad_token_id":-1,"torch_dtype":"float16")");
   EXPECT_EQ(c.num_key_value_heads, 6);
   EXPECT_EQ(c.eos_token_ids, (std::vector<int32_t>{2, 11}));
@@ -163,13 +169,16 @@ TEST(Config, each_fault_is_named_with_what_was_expected_and_found) {
       {kME + R"(,"use_conv_bias":1)", {"use_conv_bias", "true or false"}},
       {kME + R"(,"mamba_num_heads":12,"n_groups":8)", {"mamba_num_heads", "multiple of n_groups, 8", "found 12"}},
       {kME + R"(,"mamba_num_heads":65536,"mamba_head_dim":65536)", {"mamba_num_heads", "at most"}},
-      {kME + R"(,"n_groups":1,"mamba_num_heads":65536,"mamba_head_dim":1,"mamba_n_groups":65536,"ssm_state_size":65536)", {"n_groups", "at most"}},
+      {kME +
+           R"(,"n_groups":1,"mamba_num_heads":65536,"mamba_head_dim":1,"mamba_n_groups":65536,"ssm_state_size":65536)",
+       {"n_groups", "at most"}},
       {kME + R"(,"num_attention_heads":65536,"head_dim":65536)", {"num_attention_heads", "at most"}},
       {kME + R"(,"num_attention_heads":12)", {"num_attention_heads", "multiple of num_key_value_heads, 8", "found 12"}},
       {kME + R"(,"num_experts_per_tok":9)", {"num_experts_per_tok", "at most 8", "found 9"}},
       {kME + R"(,"n_group":3)", {"n_group", "divisor of n_routed_experts, 8", "found 3"}},
       {kME + R"(,"n_group":4,"topk_group":5)", {"topk_group", "at most n_group, 4", "found 5"}},
-      {kME + R"(,"n_group":4,"topk_group":1,"num_experts_per_tok":3)", {"num_experts_per_tok", "at most 2", "groups kept"}},
+      {kME + R"(,"n_group":4,"topk_group":1,"num_experts_per_tok":3)",
+       {"num_experts_per_tok", "at most 2", "groups kept"}},
       {kME + R"(,"n_group":8,"topk_group":4)", {"n_group", "two experts"}},
       {kME + R"(,"n_shared_experts":2)", {"n_shared_experts", "from 0 to 1", "found 2"}},
       {kME + R"(,"num_nextn_predict_layers":2)", {"num_nextn_predict_layers", "from 0 to 1", "found 2"}},
@@ -179,12 +188,14 @@ TEST(Config, each_fault_is_named_with_what_was_expected_and_found) {
       {kME + R"(,"tie_word_embeddings":"yes")", {"tie_word_embeddings", "yes"}},
       {kME + R"(,"eos_token_id":"two")", {"eos_token_id", "two"}},
       {kME + R"(,"eos_token_id":[2,-7])", {"eos_token_id", "-7"}},
-      {"\"hybrid_override_pattern\":\"" + std::string(4096, 'E') + R"(","n_routed_experts":65536)", {"n_routed_experts", "in all layers"}},
+      {"\"hybrid_override_pattern\":\"" + std::string(4096, 'E') + R"(","n_routed_experts":65536)",
+       {"n_routed_experts", "in all layers"}},
   };
   for (const auto& [fields, parts] : faults) {
     const std::string message = error_of(fields);
     for (const std::string& part : parts)
-      EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' is not in: " << message << "\nfor " << fields.substr(0, 200);
+      EXPECT_NE(message.find(part), std::string::npos)
+          << "'" << part << "' is not in: " << message << "\nfor " << fields.substr(0, 200);
     EXPECT_NE(message.find("config.json"), std::string::npos) << message;
   }
   EXPECT_THROW(parse_config(Json(3), "config.json"), Error);
