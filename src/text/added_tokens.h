@@ -10,7 +10,7 @@
 namespace nemotron {
 
 struct AddedToken {
-  std::string content;  // as the file gives it
+  std::string content = {};  // as the file gives it
   int32_t id = 0;
   bool single_word = false;  // only where no word character stands before or after it
   bool lstrip = false;       // takes the white space before it, too

@@ -2,11 +2,8 @@
 
 #include "text/tokenizer.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
 #include "base/error.h"
+#include "base/map.h"
 #include "base/utf8.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer_parts.h"
@@ -14,29 +11,9 @@
 namespace nemotron {
 namespace {
 
-constexpr size_t kMaxFile = size_t{512} << 20;  // the largest published tokenizer.json has 33 MB
+constexpr uint64_t kMaxFile = uint64_t{512} << 20;  // the largest published tokenizer.json has 33 MB
 constexpr size_t kMaxText = size_t{1} << 30;    // positions in a text are 32 bits wide
 constexpr size_t kMaxIdle = 64;                 // workspaces kept, 2 MB each
-
-std::string read_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  const auto fail = [&](const char* what) {
-    throw Error({.what = std::string(what) + ": " + std::strerror(errno),
-                 .where = path,
-                 .hint = "a model folder has its tokenizer in tokenizer.json"});
-  };
-  if (!file) fail("cannot be opened");
-  std::string text;
-  char part[1 << 16];
-  while (const size_t got = std::fread(part, 1, sizeof part, file.get())) {
-    text.append(part, got);
-    if (text.size() > kMaxFile) {
-      throw Error({.what = "the file is too large", .where = path, .expected = "at most 512 MiB"});
-    }
-  }
-  if (std::ferror(file.get())) fail("cannot be read");
-  return text;
-}
 
 }  // namespace
 
@@ -59,7 +36,7 @@ void WorkspacePool::give_back(std::unique_ptr<EncodeWorkspace> workspace) {
 
 Tokenizer::Tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
-  parts_ = read_tokenizer(read_file(path), path);
+  parts_ = read_tokenizer(read_file(path, kMaxFile), path);
 }
 
 Tokenizer Tokenizer::parse(std::string_view json, const std::string& where) {
