@@ -19,7 +19,7 @@ namespace {
 // Far above every model and far below where products of sizes overflow: a matrix has at most 2^44 elements.
 constexpr index kMostWidth = index{1} << 20, kMostVocabulary = index{1} << 24, kMostHeads = index{1} << 16;
 constexpr size_t kMostLayers = 4096;
-constexpr index kMostExperts = index{1} << 20;  // in all layers together
+constexpr index kMostExperts = index{1} << 18;  // in all layers together; Ultra has 25,088
 
 std::string shown(const Json& value) { return printable(value.dump(), 60); }
 
