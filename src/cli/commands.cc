@@ -52,11 +52,29 @@ std::string overview() {
          "`nemotron COMMAND --help` shows the options and an example. To begin: nemotron chat models/pico\n";
 }
 
-// CLI11's pages for the commands, ours for the program.
+// CLI11 would call an unknown command a missing one.
+void check_command(const std::string& name) {
+  std::string known;
+  for (const Command& c : kCommands) {
+    if (name == c.name) return;
+    known += (known.empty() ? "" : ", ") + std::string(c.name);
+  }
+  if (!name.starts_with('-')) throw Error({.what = "no such command", .expected = "one of " + known, .found = name});
+}
+
+// CLI11's pages for the commands, with plain words for the values; ours for the program.
 class Help : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
     return app->get_parent() ? CLI::Formatter::make_help(app, std::move(name), mode) : overview();
+  }
+  std::string make_description(const CLI::App* app) const override { return app->get_description() + "\n\n"; }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (option->get_positional() || option->get_type_size() == 0) return "";
+    const std::string type = option->get_type_name();
+    return " " + std::string(type.starts_with("INT") || type.starts_with("UINT") ? "N"
+                             : type.starts_with("FLOAT")                         ? "X"
+                                                                                 : type.substr(0, type.find(':')));
   }
 };
 
@@ -80,6 +98,7 @@ int run(int argc, char** argv) {
       std::fputs(overview().c_str(), stderr);
       return 2;
     }
+    check_command(argv[1]);
     app.parse(argc, argv);
     return action();
   } catch (const CLI::Success& e) {

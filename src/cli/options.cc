@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <map>
 
 #include "base/error.h"
 
@@ -14,22 +13,31 @@ namespace nemotron::cli {
 
 std::shared_ptr<ModelOptions> add_model_options(CLI::App& app) {
   auto o = std::make_shared<ModelOptions>();
+  EngineOptions& e = o->engine;
+  const char* group = "Engine";
   app.add_option("DIR", o->folder, "checkpoint folder")->required();
-  app.add_option("--threads", o->engine.threads, "threads (default: physical cores)")
-      ->check(CLI::Range(1, Threads::kMost));
-  app.add_option("--backend", o->engine.backend, "cpu, or ref: plain loops in double")
-      ->check(CLI::IsMember({"cpu", "ref"}));
-  app.add_option("--target", o->engine.target,
-                 "SIMD target of the cpu backend (see `nemotron version`; default: the best)");
-  const std::map<std::string, KvFormat> kv = {
-      {"f32", KvFormat::real}, {"bf16", KvFormat::bf16}, {"fp8", KvFormat::fp8}};
-  app.add_option("--kv", o->engine.kv, "cache of keys and values: f32, bf16 or fp8 (default f32)")
-      ->transform(CLI::Transformer(kv));
-  const std::map<std::string, SsmFormat> ssm = {{"f32", SsmFormat::real}, {"f16", SsmFormat::f16}};
-  app.add_option("--state", o->engine.ssm, "Mamba state: f32, or f16 with stochastic rounding (default f32)")
-      ->transform(CLI::Transformer(ssm));
-  app.add_option("--state-seed", o->engine.state_seed, "seed of the rounding of an f16 state (default 0)");
-  app.add_option("--dt-min", o->engine.dt_min, "least Mamba time step (default 0; 0.001 is transformers' torch path)");
+  app.add_option("--threads", e.threads, "threads (default: physical cores)")
+      ->check(CLI::Range(1, Threads::kMost))
+      ->group(group);
+  app.add_option("--backend", e.backend, "cpu, or ref: plain loops in double")
+      ->check(CLI::IsMember({"cpu", "ref"}))
+      ->group(group);
+  app.add_option("--target", e.target, "SIMD target of the cpu backend (see `nemotron version`; default: the best)")
+      ->group(group);
+  const auto kv = [o](const std::string& f) {
+    o->engine.kv = f == "fp8" ? KvFormat::fp8 : f == "bf16" ? KvFormat::bf16 : KvFormat::real;
+  };
+  app.add_option_function<std::string>("--kv", kv, "cache of keys and values: f32, bf16 or fp8 (default f32)")
+      ->check(CLI::IsMember({"f32", "bf16", "fp8"}))
+      ->group(group);
+  const auto ssm = [o](const std::string& f) { o->engine.ssm = f == "f16" ? SsmFormat::f16 : SsmFormat::real; };
+  app.add_option_function<std::string>("--state", ssm,
+                                       "Mamba state: f32, or f16 with stochastic rounding (default f32)")
+      ->check(CLI::IsMember({"f32", "f16"}))
+      ->group(group);
+  app.add_option("--state-seed", e.state_seed, "seed of the rounding of an f16 state (default 0)")->group(group);
+  app.add_option("--dt-min", e.dt_min, "least Mamba time step (default 0; 0.001 is transformers' torch path)")
+      ->group(group);
   return o;
 }
 
