@@ -14,10 +14,10 @@
 namespace nemotron {
 
 struct GenerateOptions {
-  Sampling sampling;
+  Sampling sampling = {};
   index max_tokens = 1024;
-  std::vector<int32_t> stop_ids;
-  std::vector<std::string> stop_strings;  // need a tokenizer; the text ends before the first of them
+  std::vector<int32_t> stop_ids = {};
+  std::vector<std::string> stop_strings = {};  // need a tokenizer; the text ends before the first of them
   index logprobs = 0;                     // report so many of the most likely tokens at each position
 };
 

@@ -1,0 +1,146 @@
+// `nemotron generate` and `nemotron score` as processes.
+
+#include "cli/program.h"
+
+#include <cmath>
+
+#include "base/json.h"
+
+namespace nemotron {
+namespace {
+
+using Generate = Program;
+using Score = Program;
+
+std::vector<Json> lines(const std::string& text) {
+  std::vector<Json> all;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\n', at);
+    all.push_back(parse_json(text.substr(at, end - at), "line"));
+    at = end + 1;
+  }
+  return all;
+}
+
+TEST_F(Generate, prints_new_ids_with_the_stop_id_for_ids) {
+  const std::string prompt =
+      "[10, 358, 28, 11, 28, 10, 342, 28, 1877, 50, 67, 72, 584, 50, 67, 75, 64, 11, 28, 10, 348, 28, 12, 13]";
+  const Outcome inline_ids = run({"generate", pico, "--ids", prompt, "--greedy"});
+  EXPECT_EQ(inline_ids.out, "[68, 75, 11]\n");
+  write_text(folder / "ids.json", prompt);
+  EXPECT_EQ(run({"generate", pico, "--ids", "@" + (folder / "ids.json").string(), "--temperature", "0"}).out,
+            inline_ids.out);
+  EXPECT_EQ(run({"generate", pico, "--ids", prompt, "--greedy", "--max-tokens", "1"}).out, "[68]\n");
+}
+
+TEST_F(Generate, gives_the_same_text_for_the_same_seed_and_another_for_another) {
+  const auto text = [&](const std::string& seed, const std::string& threads) {
+    return run({"generate", pico, "-p", "Tell me about licences.", "--temperature", "1.5", "--seed", seed,
+                "--max-tokens", "40", "--threads", threads})
+        .out;
+  };
+  EXPECT_EQ(text("1", "1"), text("1", "3"));
+  EXPECT_NE(text("1", "1"), text("2", "1"));
+}
+
+TEST_F(Generate, takes_the_prompt_from_a_file_or_standard_input) {
+  write_text(folder / "prompt.txt", "Hello!");
+  const std::string text = run({"generate", pico, "-p", "Hello!"}).out;
+  EXPECT_NE(text, "");
+  EXPECT_EQ(run({"generate", pico, "-p", "@" + (folder / "prompt.txt").string()}).out, text);
+  EXPECT_EQ(run({"generate", pico, "-p", "-"}, "Hello!").out, text);
+  EXPECT_EQ(run({"generate", pico, "-p",
+                 "<|im_start|>system\n<|im_end|>\n<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n<think>\n",
+                 "--raw"})
+                .out,
+            text);
+}
+
+TEST_F(Generate, events_join_to_the_text_and_carry_probabilities) {
+  const Outcome o = run({"generate", pico, "-p", "Compare 12 and 7.", "--json", "--logprobs", "3", "--greedy"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const std::vector<Json> events = lines(o.out);
+  std::string text;
+  Json::Array ids;
+  for (const Json& e : events) {
+    if (e.find("event")->string() == "end") continue;
+    text += e.find("text")->string();
+    if (!e.find("id")) continue;
+    ids.push_back(*e.find("id"));
+    const Json::Array& top = e.find("top")->array();
+    ASSERT_EQ(top.size(), 3u);
+    EXPECT_EQ(*top[0].find("id"), *e.find("id"));  // greedy
+    EXPECT_EQ(*top[0].find("logprob"), *e.find("logprob"));
+    EXPECT_GE(top[0].find("logprob")->number(), top[1].find("logprob")->number());
+    double sum = 0;
+    for (const Json& t : top) sum += std::exp(t.find("logprob")->number());
+    EXPECT_LE(sum, 1.0000001);
+  }
+  const Json& end = events.back();
+  EXPECT_EQ(end.find("text")->string(), text);
+  EXPECT_EQ(end.find("ids")->array(), ids);
+  EXPECT_EQ(end.find("reason")->string(), "stop");
+}
+
+TEST_F(Generate, ends_before_a_stop_string) {
+  const std::string whole = run({"generate", pico, "-p", "Hello!", "--greedy", "--think", "off"}).out;
+  ASSERT_NE(whole.find("help"), std::string::npos) << whole;
+  EXPECT_EQ(run({"generate", pico, "-p", "Hello!", "--greedy", "--think", "off", "--stop", "help"}).out,
+            whole.substr(0, whole.find("help")) + "\n");
+}
+
+TEST_F(Generate, refuses_what_makes_no_sense) {
+  expect_refused({"generate", pico}, {"-p", "--ids"});
+  expect_refused({"generate", pico, "-p", "x", "--ids", "[1]"}, {"-p", "--ids", "both"});
+  expect_refused({"generate", pico, "--ids", "[]"}, {"nothing to run"});
+  expect_refused({"generate", pico, "--ids", "[2048]"}, {"out of range", "2047", "2048"});
+  expect_refused({"generate", pico, "--ids", "[1, -5]"}, {"out of range", "item 1"});
+  expect_refused({"generate", pico, "--ids", "[1.5]"}, {"integer"});
+  expect_refused({"generate", pico, "--ids", "[1"}, {"JSON"});
+  expect_refused({"generate", pico, "-p", "x", "--temperature", "nan"}, {"--temperature"});
+  expect_refused({"generate", pico, "-p", "x", "--temperature", "-1"}, {"--temperature", "-1"});
+  expect_refused({"generate", pico, "-p", "x", "--top-p", "0"}, {"--top-p"});
+  expect_refused({"generate", pico, "-p", "x", "--min-p", "2"}, {"--min-p"});
+  expect_refused({"generate", pico, "-p", "x", "--stop", ""}, {"--stop"});
+  expect_refused({"generate", pico, "-p", "@" + (folder / "none").string()}, {"none", "read"});
+  expect_refused({"generate", pico, "-p", "x", "--frobnicate"}, {"--frobnicate"});
+  expect_refused({"frobnicate"}, {"frobnicate", "chat"});
+  expect_refused({"generate", "/nonexistent", "-p", "x"}, {"/nonexistent"});
+}
+
+TEST_F(Score, gives_the_mean_of_what_logits_gives) {
+  write_text(folder / "ids.json", "[10, 358, 28, 11, 28]");
+  const Outcome o = run({"score", pico, (folder / "ids.json").string(), "--ids", "--json"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const Json result = parse_json(o.out, "score");
+  const Json::Array& each = result.find("logprobs")->array();
+  ASSERT_EQ(each.size(), 4u);
+  double sum = 0;
+  for (const Json& p : each) sum += p.number();
+  EXPECT_NEAR(result.find("logprob")->number(), sum, 1e-9);
+  EXPECT_NEAR(result.find("perplexity")->number(), std::exp(-sum / 4), 1e-9);
+  // Each is the log-probability that generation reports for the same place.
+  const Outcome events = run(
+      {"generate", pico, "--ids", "[10, 358, 28]", "--greedy", "--max-tokens", "1", "--logprobs", "1000", "--json"});
+  const Json first = lines(events.out).at(0);
+  int found = 0;
+  for (const Json& t : first.find("top")->array()) {
+    if (t.find("id")->integer() != 11) continue;
+    EXPECT_NEAR(t.find("logprob")->number(), each[2].number(), 1e-12);
+    ++found;
+  }
+  EXPECT_EQ(found, 1);
+}
+
+TEST_F(Score, scores_text_and_refuses_what_is_too_short) {
+  write_text(folder / "text", "Copyright (C) 2020. Permission is granted to copy.");
+  const Outcome o = run({"score", pico, (folder / "text").string(), "--tokens"});
+  EXPECT_EQ(o.code, 0);
+  for (const char* word : {"log-probability", "per token", "perplexity", "tokens/s"})
+    EXPECT_NE(o.out.find(word), std::string::npos);
+  write_text(folder / "short", "");
+  expect_refused({"score", pico, (folder / "short").string()}, {"too short"});
+}
+
+}  // namespace
+}  // namespace nemotron
