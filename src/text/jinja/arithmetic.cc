@@ -2,6 +2,7 @@
 
 #include "text/jinja/arithmetic.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -66,13 +67,18 @@ double true_quotient(const BigInt& a, const BigInt& b) {
   return negative ? -magnitude : magnitude;
 }
 
-Value divide_integers(const Value& a, const Value& b) {
+// Division goes bit by bit.
+void pay_for_division(Heap& heap, size_t bits, size_t limbs) { heap.work(bits * (limbs + 1) / 16); }
+
+Value divide_integers(Heap& heap, const Value& a, const Value& b) {
   constexpr int64_t kExact = int64_t{1} << 53;
   const auto small = [](const Value& v) {
     return !v.is(Kind::big_integer) && v.integer() <= kExact && v.integer() >= -kExact;
   };
   if (small(a) && small(b)) return Value(static_cast<double>(a.integer()) / static_cast<double>(b.integer()));
-  return Value(true_quotient(to_big(a), to_big(b)));
+  const BigInt x = to_big(a), y = to_big(b);
+  pay_for_division(heap, std::max(x.bits(), y.bits()) + 66, std::max(x.limbs(), y.limbs()));
+  return Value(true_quotient(x, y));
 }
 
 Value integer_power(Heap& heap, const Value& a, const Value& b) {
@@ -88,7 +94,8 @@ Value integer_power(Heap& heap, const Value& a, const Value& b) {
     if (exponent == 0) return Value(int64_t{1});
     return Value(base.is_negative() && exponent % 2 == 0 ? int64_t{1} : *base.int64());
   }
-  heap.work(base.bits() * static_cast<size_t>(exponent) / 256);
+  const size_t limbs = std::min(base.bits() * static_cast<size_t>(exponent), 2 * BigInt::kMaxBits) / 32;
+  heap.work(limbs * limbs / 16);
   return make_integer(heap, BigInt::power(base, static_cast<uint64_t>(exponent)));
 }
 
@@ -105,11 +112,11 @@ Value calculate_integers(Heap& heap, BinaryOp op, const Value& a, const Value& b
       return make_integer(heap, to_big(a) - to_big(b));
     case BinaryOp::multiply:
       if (small && !__builtin_mul_overflow(a.integer(), b.integer(), &out)) return Value(out);
-      heap.work(100);
+      if (!small) heap.work(to_big(a).limbs() * to_big(b).limbs() / 64);
       return make_integer(heap, to_big(a) * to_big(b));
     case BinaryOp::divide:
       if (zero) division_by_zero(op, false);
-      return divide_integers(a, b);
+      return divide_integers(heap, a, b);
     case BinaryOp::floor_divide:
     case BinaryOp::modulo: {
       if (zero) division_by_zero(op, false);
@@ -118,9 +125,10 @@ Value calculate_integers(Heap& heap, BinaryOp op, const Value& a, const Value& b
         if (rest != 0 && (rest < 0) != (b.integer() < 0)) --quotient, rest += b.integer();
         return Value(op == BinaryOp::modulo ? rest : quotient);
       }
-      heap.work(10'000);
+      const BigInt x = to_big(a), y = to_big(b);
+      pay_for_division(heap, x.bits(), y.limbs());
       BigInt quotient, rest;
-      BigInt::divide(to_big(a), to_big(b), quotient, rest);
+      BigInt::divide(x, y, quotient, rest);
       return make_integer(heap, op == BinaryOp::modulo ? rest : quotient);
     }
     case BinaryOp::power:
@@ -180,7 +188,7 @@ Value calculate_reals(BinaryOp op, double a, double b) {
 
 // To a multiple of 10^digits, halves to even.
 BigInt round_to_tens(const BigInt& value, bool has_fraction, uint64_t digits) {
-  if (digits > 4400) return BigInt();
+  if (digits > 4299) return BigInt();  // no integer is larger
   const BigInt unit = BigInt::power(BigInt(int64_t{10}), digits);
   BigInt quotient, rest;
   BigInt::divide(value, unit, quotient, rest);
@@ -223,8 +231,8 @@ Value positive(const Value& a) {
 Value round_number(Heap& heap, const Value& value, int64_t digits) {
   if (value.is_integral()) {
     if (digits >= 0) return positive(value);
-    heap.work(10'000);
     const BigInt big = to_big(value);
+    pay_for_division(heap, big.bits() + 4300, std::min<size_t>(0 - static_cast<uint64_t>(digits), 4300) / 9);
     const BigInt rounded = round_to_tens(big.is_negative() ? -big : big, false, 0 - static_cast<uint64_t>(digits));
     return make_integer(heap, big.is_negative() ? -rounded : rounded);
   }

@@ -26,8 +26,9 @@ class BigInt {
   bool is_negative() const { return negative_; }
   bool is_odd() const { return !limbs_.empty() && (limbs_[0] & 1); }
   size_t bits() const;
-  std::optional<int64_t> int64() const;  // nothing where it does not fit
-  double real() const;                   // rounded to nearest even; infinite where it does not fit
+  size_t limbs() const { return limbs_.size(); }  // what a linear pass costs
+  std::optional<int64_t> int64() const;           // nothing where it does not fit
+  double real() const;                            // rounded to nearest even; infinite where it does not fit
   std::string text(unsigned base = 10) const;
 
   BigInt operator-() const;

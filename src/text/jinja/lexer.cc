@@ -46,6 +46,10 @@ class Lexer {
     throw ParseFailure{std::move(message), static_cast<uint32_t>(at)};
   }
 
+  [[noreturn]] void unexpected_character(const std::string& shown) const {
+    fail("unexpected char " + shown + " at " + std::to_string(code_point_count(source_.substr(0, at_))), at_);
+  }
+
   bool looking_at(std::string_view text, size_t at) const { return source_.substr(at, text.size()) == text; }
 
   void push(TokenKind kind, size_t offset, std::string text = {}) {
@@ -284,7 +288,7 @@ class Lexer {
     while (end < source_.size() && source_[end] != quote) end += source_[end] == '\\' ? 2 : 1;
     if (end >= source_.size()) {
       // The quote of the message is Python's repr of it.
-      fail(std::string("unexpected char ") + (quote == '"' ? "'\"'" : "\"'\""), at_);
+      unexpected_character(quote == '"' ? "'\"'" : "\"'\"");
     }
     push(TokenKind::string, at_, unescape(source_.substr(at_ + 1, end - at_ - 1)));
     move_to(end + 1);
@@ -393,7 +397,7 @@ class Lexer {
     if (!length) {
       size_t end = at_;
       next_code_point(source_, end);
-      fail("unexpected char '" + std::string(source_.substr(at_, end - at_)) + "'", at_);
+      unexpected_character("'" + std::string(source_.substr(at_, end - at_)) + "'");
     }
     const char c = source_[at_];
     if (length == 1) {

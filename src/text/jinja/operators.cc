@@ -151,8 +151,11 @@ uint64_t hash_at(const Value& value, int depth) {
     case Kind::boolean:
     case Kind::integer:
       return std::hash<int64_t>{}(value.integer());
-    case Kind::big_integer:
-      return hash_of(value.as<BigInteger>().value.text(16));
+    case Kind::big_integer: {
+      const BigInt& big = value.as<BigInteger>().value;
+      value.object()->heap().work(big.limbs() * big.limbs() / 16);
+      return hash_of(big.text(16));
+    }
     case Kind::real: {
       const double d = value.real();
       if (std::isfinite(d) && d == std::trunc(d)) {
@@ -194,11 +197,11 @@ Value repeat(Heap& heap, const Value& sequence, const Value& times) {
   };
   if (sequence.is(Kind::string)) {
     const std::string& text = text_of(sequence);
+    const size_t size = multiplied(text.size());
     std::string out;
-    out.reserve(multiplied(text.size()));
-    if (!text.empty()) {
-      for (int64_t i = 0; i < count; ++i) out += text;
-    }
+    out.reserve(size);
+    if (size) out = text;
+    while (out.size() < size) out.append(out, 0, std::min(out.size(), size - out.size()));
     return make_string(heap, std::move(out), is_markup(sequence));
   }
   const auto& items = sequence.as<Sequence>().items;
@@ -260,7 +263,7 @@ bool contains(const Value& container, const Value& item) {
       if (!item.is(Kind::string)) {
         fail_value("'in <string>' requires string as left operand, not " + std::string(type_name(item)));
       }
-      container.object()->heap().copies(text_of(container).size());
+      container.object()->heap().scans(text_of(container).size() / 4);
       return find_text(text_of(container), text_of(item)) != std::string::npos;
     case Kind::dict:
       return container.as<Dict>().find(item) != nullptr;

@@ -149,9 +149,11 @@ std::string str(const Value& value) {
       return value.boolean() ? "True" : "False";
     case Kind::integer:
       return std::to_string(value.integer());
-    case Kind::big_integer:
-      value.object()->heap().work(1000);
-      return value.as<BigInteger>().value.text();
+    case Kind::big_integer: {
+      const BigInt& big = value.as<BigInteger>().value;
+      value.object()->heap().work(big.limbs() * big.limbs() / 16);
+      return big.text();
+    }
     case Kind::real:
       return repr_float(value.real());
     case Kind::string:

@@ -158,15 +158,16 @@ Value center(Interpreter& in, const Value& subject, Arguments& arguments) {
 
 Value truncate(Interpreter& in, const Value& subject, Arguments& arguments) {
   const Parameters p("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const std::string& text = text_subject(subject, "truncate");
   const int64_t length = p.integer(0, 255), leeway = p.is_none_or_missing(3) ? 5 : p.integer(3);
   const std::string end = p.has(2) ? p.text(2) : "...";
   const auto end_length = static_cast<int64_t>(code_point_count(end));
-  if (length < end_length)
+  if (length < end_length) {
     fail_value("expected length >= " + std::to_string(end_length) + ", got " + std::to_string(length));
+  }
   if (leeway < 0) fail_value("expected leeway >= 0, got " + std::to_string(leeway));
-  const auto size = static_cast<int64_t>(length_of(subject));
+  const auto size = static_cast<int64_t>(length_of(subject));  // a short list passes, as in Jinja
   if (size <= length || size - length <= leeway) return subject;
+  const std::string& text = text_subject(subject, "truncate");
   in.heap().scans(text.size());
   std::string_view kept = std::string_view(text).substr(0, skip_code_points(text, 0, size_t(length - end_length)));
   if (!p.flag(1)) kept = split_at(kept, " ", 1, true)[0];
@@ -314,7 +315,8 @@ Value to_integer(Interpreter& in, const Value& subject, Arguments& arguments) {
   if (subject.is_integral()) return positive(subject);
   if (subject.is(Kind::real)) return std::isnan(subject.real()) ? otherwise : truncated(in.heap(), subject.real());
   if (!subject.is(Kind::string)) return otherwise;
-  in.heap().scans(text_of(subject).size());
+  const size_t size = std::min<size_t>(text_of(subject).size(), 4300);  // of an integer that could be read
+  in.heap().work(text_of(subject).size() / 8 + size * size / 256);
   const int64_t base = p.integer(1, 10);
   if (base == 0 || (base >= 2 && base <= 36)) {
     if (auto value = parse_integer(text_of(subject), base)) return make_integer(in.heap(), std::move(*value));
