@@ -11,9 +11,16 @@ namespace nemotron {
 namespace {
 
 const Backend& find_backend(const EngineOptions& options) {
-  if (options.backend == "ref") return ref_backend();
-  if (options.backend != "cpu")
+  if (options.backend != "cpu" && options.backend != "ref")
     throw Error({.what = "no such backend", .where = "--backend", .expected = "cpu or ref", .found = options.backend});
+  if (options.backend == "ref") {
+    if (!options.target.empty())
+      throw Error({.what = "the ref backend has no SIMD targets",
+                   .where = "--target",
+                   .found = options.target,
+                   .hint = "leave it out, or use --backend cpu"});
+    return ref_backend();
+  }
   if (!options.target.empty()) set_cpu_target(options.target);
   return cpu_backend();
 }

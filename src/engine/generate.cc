@@ -36,9 +36,15 @@ const char* finish_name(Finish f) {
 std::string StopStrings::put(const std::string& text) {
   if (found_) return {};
   held_ += text;
-  size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
-  if (first != std::string::npos) {
+  // The one that is complete first, and the longest of those: the same however the text is cut.
+  size_t first = 0, end = std::string::npos;
+  for (const std::string& stop : stops_) {
+    const size_t at = held_.find(stop);
+    if (at == std::string::npos || at + stop.size() > end) continue;
+    first = at + stop.size() < end ? at : std::min(first, at);
+    end = at + stop.size();
+  }
+  if (end != std::string::npos) {
     found_ = true;
     held_.resize(first);
     return std::exchange(held_, {});
@@ -106,6 +112,7 @@ Generated generate(Engine& engine, const Tokenizer* tokenizer, State& state, con
   if (detokenizer) {
     std::string rest = stops.put(detokenizer->finish());
     rest += stops.finish();
+    if (out.finish == Finish::length && stops.found()) out.finish = Finish::stop_string;
     out.text += rest;
     if (!rest.empty()) on_token({.id = -1, .text = rest});
   }

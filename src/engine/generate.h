@@ -18,7 +18,7 @@ struct GenerateOptions {
   index max_tokens = 1024;
   std::vector<int32_t> stop_ids = {};
   std::vector<std::string> stop_strings = {};  // need a tokenizer; the text ends before the first of them
-  index logprobs = 0;                     // report so many of the most likely tokens at each position
+  index logprobs = 0;                          // report so many of the most likely tokens at each position
 };
 
 enum class Finish : uint8_t { stop_id, stop_string, length, interrupted };
@@ -44,7 +44,7 @@ class StopStrings {
  public:
   explicit StopStrings(std::vector<std::string> stops) : stops_(std::move(stops)) {}
   // Text that is certain to come before any stop string; sets found() once one is complete, after which nothing more is
-  // given.
+  // given. The text ends before the one that is complete first, the longest of those that end there.
   std::string put(const std::string& text);
   std::string finish();  // what is held back at the end of the output
   bool found() const { return found_; }

@@ -26,8 +26,8 @@ double uniform(uint64_t seed, uint64_t position) {
 void check_logits(std::span<const float> logits) {
   bool any = false;
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (std::isnan(logits[i]))
-      throw Error({.what = "a logit is not a number",
+    if (std::isnan(logits[i]) || logits[i] == INFINITY)
+      throw Error({.what = "a logit is not a number or infinite",
                    .where = "token " + std::to_string(i),
                    .hint = "the weights are damaged or overflow in this format"});
     any = any || std::isfinite(logits[i]);

@@ -22,8 +22,8 @@ struct Sampling {
 void check_sampling(const Sampling& s);
 
 // The token at `position` of its sequence. The filters apply in the order of the struct, as in transformers; the noise
-// is word 0 of philox4x32-10 with key = seed and counter = (position, 0x53414d50 "SAMP"), so a draw is the same in any
-// batch and for any history of drafts. Throws Error if a logit is NaN or none is finite.
+// is words 0 and 1 of philox4x32-10 with key = seed and counter = (position, 0x53414d50 "SAMP"), so a draw is the same
+// in any batch and for any history of drafts. Throws Error if a logit is NaN or +infinity, or none is finite.
 int32_t sample(std::span<const float> logits, const Sampling& s, uint64_t position);
 
 struct TokenProbability {
