@@ -45,7 +45,8 @@ def main():
             if key == 'ids' or (kind == 'mtp' and not drafts):
                 continue
             assert got[key][0] == shape, (name, key, got[key][0], shape)
-            worst[kind] = max(worst.get(kind, 0), max(abs(a - b) for a, b in zip(values, got[key][1])))
+            differences = (abs(a - b) if a == a else float('inf') for a, b in zip(got[key][1], values))
+            worst[kind] = max(worst.get(kind, 0), max(differences))
         bad = max(worst['logits'], worst.get('mtp', 0)) >= limit
         failed |= bad
         print(f'{name:16}', ' '.join(f'{k} {v:.1e}' for k, v in worst.items()), 'TOO FAR' if bad else '')

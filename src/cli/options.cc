@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -35,10 +36,19 @@ std::shared_ptr<ModelOptions> add_model_options(CLI::App& app) {
                                        "Mamba state: f32, or f16 with stochastic rounding (default f32)")
       ->check(CLI::IsMember({"f32", "f16"}))
       ->group(group);
-  app.add_option("--state-seed", e.state_seed, "seed of the rounding of an f16 state (default 0)")->group(group);
+  app.add_option("--state-seed", e.state_seed, "seed of the rounding of an f16 state (default 0)")
+      ->check(seed_fault)
+      ->group(group);
   app.add_option("--dt-min", e.dt_min, "least Mamba time step (default 0; 0.001 is transformers' torch path)")
       ->group(group);
   return o;
+}
+
+std::string seed_fault(const std::string& text) {
+  uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (error == std::errc() && end == text.data() + text.size()) return {};
+  return "expected 0 to 18446744073709551615, found " + text;
 }
 
 std::string read_file(const std::string& path) {

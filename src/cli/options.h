@@ -22,6 +22,9 @@ struct ModelOptions {
 };
 std::shared_ptr<ModelOptions> add_model_options(CLI::App& app);
 
+// What is wrong with `text` as a seed; empty if nothing is. An option's check, because CLI11 takes -1 for 2^64 - 1.
+std::string seed_fault(const std::string& text);
+
 // The text of a file, or of standard input for "-". Throws Error.
 std::string read_file(const std::string& path);
 

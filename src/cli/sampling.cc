@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/options.h"
+
 namespace nemotron::cli {
 namespace {
 
@@ -22,7 +24,7 @@ std::shared_ptr<SamplingOptions> add_sampling_options(CLI::App& app) {
   app.add_option("--top-k", o->top_k, "only the K most likely tokens; 0: all")->group(group);
   app.add_option("--top-p", o->top_p, "only the likeliest tokens that together reach P")->group(group);
   app.add_option("--min-p", o->min_p, "only tokens at least P times as likely as the likeliest")->group(group);
-  app.add_option("--seed", o->seed, "same seed, same text (default 0)")->group(group);
+  app.add_option("--seed", o->seed, "same seed, same text (default 0)")->check(seed_fault)->group(group);
   app.add_option("--stop", o->stops, "end before this text; may be given more than once")
       ->group(group)
       ->allow_extra_args(false);

@@ -49,6 +49,7 @@ class Program : public ::testing::Test {
     EXPECT_EQ(o.code, 2) << o.err;
     EXPECT_EQ(o.out, "");
     EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
+    EXPECT_TRUE(o.err.starts_with("nemotron: ")) << o.err;
     for (const std::string& word : words) EXPECT_NE(o.err.find(word), std::string::npos) << word << " in: " << o.err;
   }
 };
