@@ -6,6 +6,15 @@
 #include "text/tokenizer.h"
 
 namespace nemotron {
+namespace {
+
+// ED A0 … ED BF start an encoded surrogate, which is broken whatever follows. The reference decoder still waits for the
+// third byte, and its pieces are the standard here.
+bool starts_surrogate(std::string_view text) {
+  return text.size() == 2 && text[0] == '\xED' && static_cast<unsigned char>(text[1]) >= 0xA0;
+}
+
+}  // namespace
 
 std::string Detokenizer::put(int32_t id) {
   if (skip_special_ && tokenizer_->is_special(id)) return {};
@@ -14,7 +23,7 @@ std::string Detokenizer::put(int32_t id) {
   std::string_view left = rest_;
   while (!left.empty()) {
     const Utf8 next = decode_utf8(left);
-    if (next.kind == Utf8::kCut) break;
+    if (next.kind == Utf8::kCut || starts_surrogate(left)) break;
     if (next.kind == Utf8::kBroken)
       out += kReplacementUtf8;
     else
@@ -26,9 +35,9 @@ std::string Detokenizer::put(int32_t id) {
 }
 
 std::string Detokenizer::finish() {
-  const bool unfinished = !rest_.empty();
+  std::string out = replace_invalid_utf8(rest_);
   rest_.clear();
-  return unfinished ? std::string(kReplacementUtf8) : std::string();
+  return out;
 }
 
 }  // namespace nemotron

@@ -19,7 +19,7 @@ class Detokenizer {
   // The start of a character that the next token may complete stays behind.
   std::string put(int32_t id);
 
-  // The end: U+FFFD for an unfinished character, if there is one. The object is then as new.
+  // The end: U+FFFD for what is unfinished, if anything is. The object is then as new.
   std::string finish();
 
   // Bytes of an unfinished character.

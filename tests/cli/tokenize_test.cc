@@ -48,7 +48,7 @@ TEST(Tokenize, writes_the_ids_of_standard_input_as_one_list) {
 TEST(Tokenize, answers_each_line_with_a_line) {
   const Outcome lines =
       tokenize(kTekken + " --jsonl", "{\"text\": \"a\\u2028\\n\"}\n{\"text_b64\": \"/w==\"}\n{\"text\": \"\"}");
-  EXPECT_EQ(lines.out, "{\"ids\": [161, 290, 192, 232, 74]}\n{\"ids\": [303, 255, 253]}\n{\"ids\": []}\n");
+  EXPECT_EQ(lines.out, "{\"ids\": [161, 2422, 232, 74]}\n{\"ids\": [303, 255, 253]}\n{\"ids\": []}\n");
   EXPECT_EQ(lines.code, 0);
 }
 

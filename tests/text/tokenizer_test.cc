@@ -265,7 +265,7 @@ double processor_seconds() { return double(std::clock()) / CLOCKS_PER_SEC; }
 
 double best_time(const Tokenizer& tokenizer, const std::string& text) {
   double best = 1e9;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     const double start = processor_seconds();
     tokenizer.encode(text);
     best = std::min(best, processor_seconds() - start);
@@ -282,14 +282,14 @@ TEST(Tokenizer, takes_time_linear_in_any_text) {
   const std::string units[] = {
       "a",   "A",  " ",      "\n",           "1",   "!",      "'",   "<",     "<|im_start|", "<|im_start|>",
       " \n", "中", "\u00a0", "\u0301\u0323", "  x", "\u1161", "<R>", "word ", noise,         letters};
-  for (const std::string& name : tokenizer_names()) {
+  for (const char* name : {"tekken_form", "prefix_form", "qwen_form"}) {
     const Tokenizer tokenizer = golden_tokenizer(name);
     for (const std::string& unit : units) {
       std::string small, large;
-      while (small.size() < 20'000) small += unit;
+      while (small.size() < 10'000) small += unit;
       for (int i = 0; i < 8; ++i) large += small;
       small += "x", large += "x";
-      EXPECT_LT(best_time(tokenizer, large), 30 * best_time(tokenizer, small) + 0.05)
+      EXPECT_LT(best_time(tokenizer, large), 30 * best_time(tokenizer, small) + 0.02)
           << name << ": " << unit.substr(0, 20);
     }
   }
