@@ -11,7 +11,7 @@ namespace {
 // ED A0 … ED BF start an encoded surrogate, which is broken whatever follows. The reference decoder still waits for the
 // third byte, and its pieces are the standard here.
 bool starts_surrogate(std::string_view text) {
-  return text.size() == 2 && text[0] == '\xED' && static_cast<unsigned char>(text[1]) >= 0xA0;
+  return text.size() == 2 && text[0] == '\xED' && (text[1] & 0xE0) == 0xA0;
 }
 
 }  // namespace
