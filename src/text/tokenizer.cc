@@ -12,8 +12,8 @@ namespace nemotron {
 namespace {
 
 constexpr uint64_t kMaxFile = uint64_t{512} << 20;  // the largest published tokenizer.json has 33 MB
-constexpr size_t kMaxText = size_t{1} << 30;    // positions in a text are 32 bits wide
-constexpr size_t kMaxIdle = 64;                 // workspaces kept, 2 MB each
+constexpr size_t kMaxText = size_t{1} << 30;        // positions in a text are 32 bits wide
+constexpr size_t kMaxIdle = 64;                     // workspaces kept, 2 MB each
 
 }  // namespace
 
