@@ -1,4 +1,5 @@
-// Feeds every file of the given folders to a fuzz target, so that seeds and past findings are checked without libFuzzer.
+// Feeds every file of the given folders to a fuzz target, so that seeds and past findings are checked without
+// libFuzzer.
 
 #include <cstdint>
 #include <cstdio>

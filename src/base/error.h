@@ -30,8 +30,8 @@ class Error : public std::exception {
   std::string line_;
 };
 
-// `text` from outside made fit for one line of a message: control characters and invalid bytes as \xNN, and cut with "…"
-// after `limit` bytes, so that a hostile name cannot flood or forge a log.
+// `text` from outside made fit for one line of a message: control characters and invalid bytes as \xNN, and cut with
+// "…" after `limit` bytes, so that a hostile name cannot flood or forge a log.
 std::string printable(const std::string& text, size_t limit = 200);
 
 }  // namespace nemotron

@@ -16,7 +16,7 @@ namespace nemotron::cli {
 using Define = std::function<int()> (*)(CLI::App& app);
 
 struct Command {
-  const char* group;    // heading in `nemotron --help`
+  const char* group;  // heading in `nemotron --help`
   const char* name;
   const char* summary;  // one line for `nemotron --help`
   const char* example;  // shown at the end of `nemotron NAME --help`

@@ -14,7 +14,7 @@ namespace nemotron {
 struct EngineOptions {
   int threads = 0;              // 0: one a physical core
   std::string backend = "cpu";  // or "ref"
-  std::string target = {};           // SIMD target of the cpu backend; empty: the best
+  std::string target = {};      // SIMD target of the cpu backend; empty: the best
   KvFormat kv = KvFormat::real;
   SsmFormat ssm = SsmFormat::real;
   uint64_t state_seed = 0;  // of the rounding noise of an FP16 state
