@@ -185,6 +185,43 @@ class Fields {
   std::string where_;
 };
 
+// A tensor of a state file. Throws Error where it is not what the model needs.
+const Tensor& need(const Safetensors& file, const std::string& name, Dtype dtype, const Shape& shape) {
+  const Tensor* t = file.find(name);
+  if (!t || t->dtype != dtype || t->shape != shape)
+    throw Error({.what = "the saved state does not fit the model",
+                 .where = file.files().front().string() + ": tensor '" + name + "'",
+                 .expected = std::string(dtype_name(dtype)) + " " + shape_text(shape),
+                 .found = t ? std::string(dtype_name(t->dtype)) + " " + shape_text(t->shape) : "nothing"});
+  return *t;
+}
+
+// Adds the file's next sequence, of `position` tokens, to the state; returns how many tensors that took.
+size_t load_sequence(const Safetensors& file, index position, const Model& model, State& state) {
+  const Config& c = model.config;
+  const StateFormat& format = state.format();
+  const std::string prefix = fmt::format("{}.", state.size());
+  // Keys and values are looked at before memory is taken for them: the position may be any number.
+  for (size_t l = 0; l < c.layers.size(); ++l) {
+    if (c.layers[l] != LayerKind::attention) continue;
+    for (const char* name : {"k", "v"})
+      need(file, fmt::format("{}layers.{}.{}", prefix, l, name), dtype_of(format.kv, format.real),
+           {position, c.num_key_value_heads, c.head_dim});
+  }
+  const int slot = state.add();
+  state.reserve(slot, position);
+  state[slot].position = position;
+  const std::vector<Part> all = parts(state, slot, c, model.weights);
+  for (const Part& part : all) {
+    const uint8_t* data = file.data(need(file, prefix + part.name, part.dtype, part.shape));
+    for (const auto& [to, size] : part.runs) {
+      std::memcpy(to, data, size);
+      data += size;
+    }
+  }
+  return all.size();
+}
+
 }  // namespace
 
 std::vector<OwnedTensor> state_tensors(const State& state, int slot, const Model& model, const std::string& prefix,
@@ -226,38 +263,11 @@ State load_state(const std::filesystem::path& path, const Model& model, Real rea
                            .ssm = fields.choice("state", {SsmFormat::real, SsmFormat::f16}, ssm_name),
                            .seed = fields.number("seed", UINT64_MAX)};
   State state = make_state(model.config, format);
-  const auto count = fields.number("sequences", 1 << 20);
+  const auto count = int(fields.number("sequences", 1 << 20));
   size_t used = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    const std::string prefix = fmt::format("{}.", i);
+  for (int i = 0; i < count; ++i) {
     const auto position = index(fields.number(fmt::format("position.{}", i), uint64_t{1} << 40));
-    // Shapes are compared with the file's before memory is taken for them.
-    const auto tensor = [&](const std::string& name, Dtype dtype, const Shape& shape) -> const Tensor& {
-      const Tensor* t = file.find(prefix + name);
-      if (!t || t->dtype != dtype || t->shape != shape)
-        throw Error({.what = "the saved state does not fit the model",
-                     .where = path.string() + ": tensor '" + prefix + name + "'",
-                     .expected = std::string(dtype_name(dtype)) + " " + shape_text(shape),
-                     .found = t ? std::string(dtype_name(t->dtype)) + " " + shape_text(t->shape) : "nothing"});
-      return *t;
-    };
-    const Config& c = model.config;
-    for (size_t l = 0; l < c.layers.size(); ++l)
-      if (c.layers[l] == LayerKind::attention)
-        for (const char* name : {"k", "v"})
-          tensor(fmt::format("layers.{}.{}", l, name), dtype_of(format.kv, real),
-                 {position, c.num_key_value_heads, c.head_dim});
-    const int slot = state.add();
-    state.reserve(slot, position);
-    state[slot].position = position;
-    for (const Part& part : parts(state, slot, c, model.weights)) {
-      const uint8_t* data = file.data(tensor(part.name, part.dtype, part.shape));
-      for (const auto& [to, size] : part.runs) {
-        std::memcpy(to, data, size);
-        data += size;
-      }
-      ++used;
-    }
+    used += load_sequence(file, position, model, state);
   }
   if (used != file.tensors().size())
     throw Error({.what = "the saved state holds tensors that the model does not have",
