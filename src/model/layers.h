@@ -56,6 +56,12 @@ struct MlpSaved {
   Rows up;  // [T, intermediate] after squared ReLU
 };
 
+// What each kind of mixer saves; for decltype only.
+MambaSaved saved_by(const MambaWeights&);
+AttentionSaved saved_by(const AttentionWeights&);
+MoeSaved saved_by(const MoeWeights&);
+MlpSaved saved_by(const MlpWeights&);
+
 // out = mixer(h); h, out [T, H]. The state is moved on by the segments' rows (its positions by the caller, once for all
 // layers).
 void mamba_forward(Context&, const Config&, const MambaWeights&, Rows h, std::span<const Segment>, StateRef, Rows out,

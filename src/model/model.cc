@@ -21,31 +21,12 @@ void check_ids(const Config& c, std::span<const int32_t> ids) {
   }
 }
 
-template <class Mixer>
-struct SavedOf;
-template <>
-struct SavedOf<MambaWeights> {
-  using Type = MambaSaved;
-};
-template <>
-struct SavedOf<AttentionWeights> {
-  using Type = AttentionSaved;
-};
-template <>
-struct SavedOf<MoeWeights> {
-  using Type = MoeSaved;
-};
-template <>
-struct SavedOf<MlpWeights> {
-  using Type = MlpSaved;
-};
-
 void mixer_forward(Context& ctx, const Config& c, const LayerWeights& w, Rows h, std::span<const Segment> segments,
                    StateRef at, Rows out, LayerSaved* saved) {
   std::visit(
       [&](const auto& mixer) {
         using Mixer = std::decay_t<decltype(mixer)>;
-        auto* part = saved ? &saved->mixer.emplace<typename SavedOf<Mixer>::Type>() : nullptr;
+        auto* part = saved ? &saved->mixer.emplace<decltype(saved_by(mixer))>() : nullptr;
         if constexpr (std::is_same_v<Mixer, MambaWeights>)
           mamba_forward(ctx, c, mixer, h, segments, at, out, part);
         else if constexpr (std::is_same_v<Mixer, AttentionWeights>)
