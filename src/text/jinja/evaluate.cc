@@ -12,7 +12,7 @@
 namespace nemotron::jinja {
 
 Value Interpreter::evaluate(const Expr& e) {
-  const Depth depth(*this);
+  const Depth depth(heap_);
   heap_.work(1);
   switch (e.kind) {
     case ExprKind::constant:
@@ -224,7 +224,7 @@ Value Interpreter::evaluate_call(const Call& e, const Value* caller) {
 }
 
 Value Interpreter::evaluate_filter(const Filter& e, const Value* innermost) {
-  const Depth depth(*this);
+  const Depth depth(heap_);
   Value subject;
   if (!e.subject)
     subject = *innermost;

@@ -169,7 +169,7 @@ std::string format_integer(Heap& heap, const Spec& spec, const Value& value) {
     const auto code = big.int64();
     if (!code || *code < 0 || *code > 0x10FFFF) fail_value("%c arg not in range(0x110000)");
     std::string text;
-    append_code_point(text, static_cast<char32_t>(*code));
+    append_utf8(text, static_cast<char32_t>(*code));
     return padded(heap, std::move(text), spec.width, spec.fill, spec.align ? spec.align : '<');
   }
   unsigned base = 10;

@@ -97,19 +97,40 @@ class Heap {
   }
   void give_back(size_t bytes) { memory_ -= bytes; }
 
+  // One more level of nested evaluation, until leave(); throws Failure where there are too many.
+  void enter() {
+    if (depth_ >= limits_.depth) too_deep();
+    ++depth_;
+  }
+  void leave() { --depth_; }
+
  private:
   friend class Object;
   friend class Value;
   [[noreturn]] void too_much_work() const;
   [[noreturn]] void too_much_memory() const;
+  [[noreturn]] void too_deep() const;
   void reclaim(Object* object);
 
   const Limits limits_;
   uint64_t work_ = 0;
   size_t memory_ = 0;
+  int depth_ = 0;
   Object* first_ = nullptr;
   std::vector<Object*> dead_;  // a list, so that a long chain of values dies without recursion
   bool reclaiming_ = false;
+};
+
+// A level of nested evaluation for the length of a block.
+class Depth {
+ public:
+  explicit Depth(Heap& heap) : heap_(heap) { heap_.enter(); }
+  ~Depth() { heap_.leave(); }
+  Depth(const Depth&) = delete;
+  Depth& operator=(const Depth&) = delete;
+
+ private:
+  Heap& heap_;
 };
 
 }  // namespace nemotron::jinja

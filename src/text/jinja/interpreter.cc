@@ -29,7 +29,8 @@ std::string Interpreter::render(const Json& context) {
   enter(tree_.loads);
   run(tree_.body);
   // Only a lone surrogate from an escape in the template can be in the way.
-  if (!is_utf8(out)) fail_value("'utf-8' codec can't encode a lone surrogate: surrogates not allowed");
+  if (find_invalid_utf8(out) != out.size())
+    fail_value("'utf-8' codec can't encode a lone surrogate: surrogates not allowed");
   return out;
 }
 
@@ -135,7 +136,7 @@ Interpreter::Flow Interpreter::run(const Body& body) {
 }
 
 Interpreter::Flow Interpreter::run(const Statement& s) {
-  const Depth depth(*this);
+  const Depth depth(heap_);
   heap_.work(1);
   position_ = s.offset;
   switch (s.kind) {
@@ -258,7 +259,7 @@ class Interpreter::ConditionIterator : public Iterator {
       : Iterator(in.heap_), in_(in), statement_(statement), items_(iterate(in.heap_, items)), frame_(in.frame_) {}
   void clear() override { items_ = frame_ = Value(); }
   bool next(Value& out) override {
-    const Depth depth(in_);
+    const Depth depth(in_.heap_);
     while (items_.as<Iterator>().next(out)) {
       in_.heap_.work(1);
       std::swap(in_.frame_, frame_);

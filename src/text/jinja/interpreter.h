@@ -56,7 +56,6 @@ class Interpreter {
  private:
   enum class Flow { normal, leave, next };
   class Capture;
-  class Depth;
   class Frame;
   class ConditionIterator;
 
@@ -116,7 +115,7 @@ class Interpreter {
   Value frame_;
   std::string* out_ = nullptr;
   uint32_t position_ = 0;
-  int depth_ = 0, calls_ = 0;
+  int calls_ = 0;
   bool autoescape_ = false;
   uint64_t random_state_ = 0;
 };

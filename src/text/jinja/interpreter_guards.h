@@ -1,4 +1,4 @@
-// What the interpreter holds for the length of a block: captured output, a frame of variables, a level of nesting.
+// What the interpreter holds for the length of a block: captured output, and a frame of variables.
 
 #pragma once
 
@@ -29,22 +29,6 @@ class Interpreter::Capture {
   Interpreter& in_;
   std::string* outer_;
   std::string text_;
-};
-
-class Interpreter::Depth {
- public:
-  explicit Depth(Interpreter& in) : in_(in) {
-    if (++in_.depth_ > in_.heap_.limits().depth) {
-      --in_.depth_;
-      fail_value("maximum recursion depth exceeded");
-    }
-  }
-  ~Depth() { --in_.depth_; }
-  Depth(const Depth&) = delete;
-  Depth& operator=(const Depth&) = delete;
-
- private:
-  Interpreter& in_;
 };
 
 // A call: variables of its own.

@@ -350,13 +350,13 @@ class Lexer {
           out += '\v';
           break;
         case 'x':
-          append_code_point(out, hex_escape(s, at, 2));
+          append_utf8(out, hex_escape(s, at, 2));
           break;
         case 'u':
-          append_code_point(out, hex_escape(s, at, 4));
+          append_utf8(out, hex_escape(s, at, 4));
           break;
         case 'U':
-          append_code_point(out, hex_escape(s, at, 8));
+          append_utf8(out, hex_escape(s, at, 8));
           break;
         case 'N':
           fail("characters by name (\\N) are not supported in a string: write \\u", at_);
@@ -366,24 +366,17 @@ class Lexer {
             for (int i = 0; i < 2 && at < s.size() && s[at] >= '0' && s[at] <= '7'; ++i) {
               value = value * 8 + static_cast<char32_t>(s[at++] - '0');
             }
-            append_code_point(out, value);
+            append_utf8(out, value);
           } else if (c < 0x80) {
             (out += '\\') += static_cast<char>(c);
           } else {
-            escaped_escape(out, c);
+            // Jinja turns a character that is not ASCII into its escape before it resolves escapes, so that behind a
+            // backslash the escape itself remains.
+            out += escape_of(c);
           }
       }
     }
     return out;
-  }
-
-  // Jinja turns a character that is not ASCII into its escape before it resolves escapes, so that behind a backslash
-  // the escape itself remains.
-  static void escaped_escape(std::string& out, char32_t c) {
-    static constexpr char kHex[] = "0123456789abcdef";
-    const int width = c < 0x100 ? 2 : c < 0x10000 ? 4 : 8;
-    (out += '\\') += width == 2 ? 'x' : width == 4 ? 'u' : 'U';
-    for (int i = width - 1; i >= 0; --i) out += kHex[c >> (4 * i) & 15];
   }
 
   void op(std::string& open) {

@@ -101,7 +101,7 @@ std::string unescape(const std::string& text) {
         ++end;
     }
     if (code) {
-      append_code_point(out, code);
+      append_utf8(out, code);
       at = end;
     } else {
       out += text[at++];

@@ -360,7 +360,7 @@ Value slice_string(Heap& heap, const String& s, int64_t begin, int64_t step, int
   size_t position = at(begin);
   for (int64_t i = 0; i < count; ++i) {
     size_t end = position;
-    append_code_point(out, next_code_point(s.text, end));
+    append_utf8(out, next_code_point(s.text, end));
     if (i + 1 == count) break;
     if (step > 0)
       position = skip_code_points(s.text, position, static_cast<size_t>(step));

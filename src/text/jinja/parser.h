@@ -9,7 +9,7 @@
 
 namespace nemotron::jinja {
 
-constexpr int kMaxNesting = 200;      // of tags and brackets in the source
+constexpr int kMaxNesting = 200;      // of tags and expressions in the source; a bracket counts twice
 constexpr uint16_t kMaxHeight = 400;  // of an expression's tree: a + b + c … is as high as it is long
 
 // `source` is normalized. Throws ParseFailure. Names are not resolved yet (scopes.h).

@@ -181,7 +181,7 @@ class PercentFormatter {
         const size_t position = code_point_count(std::string_view(text_).substr(0, start));
         const char32_t c = next_code_point(text_, start);
         std::string shown;
-        append_code_point(shown, c);
+        append_utf8(shown, c);
         fail_value("unsupported format character '" + shown + "' at index " + std::to_string(position));
       }
     }
@@ -199,7 +199,7 @@ class PercentFormatter {
     } else if (value.is_integral()) {
       const int64_t code = to_index(value);
       if (code < 0 || code > 0x10FFFF) fail_value("%c arg not in range(0x110000)");
-      append_code_point(text, static_cast<char32_t>(code));
+      append_utf8(text, static_cast<char32_t>(code));
     } else {
       fail_value("%c requires int or char");
     }

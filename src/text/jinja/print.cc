@@ -128,12 +128,8 @@ std::string repr_text(std::string_view text) {
       out += static_cast<char>(c);
     else if (is_printable(c))
       out += text.substr(from, at - from);
-    else if (c < 0x100)
-      out += fmt::format("\\x{:02x}", uint32_t(c));
-    else if (c < 0x10000)
-      out += fmt::format("\\u{:04x}", uint32_t(c));
     else
-      out += fmt::format("\\U{:08x}", uint32_t(c));
+      out += escape_of(c);
   }
   return out += quote;
 }
@@ -199,12 +195,8 @@ std::string ascii(const Value& value) {
     const char32_t c = next_code_point(text, at);
     if (c < 0x80)
       out += static_cast<char>(c);
-    else if (c < 0x100)
-      out += fmt::format("\\x{:02x}", uint32_t(c));
-    else if (c < 0x10000)
-      out += fmt::format("\\u{:04x}", uint32_t(c));
     else
-      out += fmt::format("\\U{:08x}", uint32_t(c));
+      out += escape_of(c);
   }
   return out;
 }

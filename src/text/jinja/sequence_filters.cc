@@ -23,6 +23,7 @@ class Generator : public Iterator {
   Generator(Heap& heap, std::function<bool(Value&)> next) : Iterator(heap), next_(std::move(next)) {}
   void clear() override { next_ = nullptr; }
   bool next(Value& out) override {
+    const Depth depth(heap());  // generators of generators
     heap().work(1);
     return next_ && next_(out);
   }

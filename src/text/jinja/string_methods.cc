@@ -332,13 +332,13 @@ Value translate(Interpreter& in, const Value& self, Arguments& arguments) {
     const char32_t c = next_code_point(text_of(self), at);
     const Value* to = p[0].as<Dict>().find(Value(static_cast<int64_t>(c)));
     if (!to)
-      append_code_point(out, c);
+      append_utf8(out, c);
     else if (to->is(Kind::string))
       out += text_of(*to);
     else if (to->is_integral()) {
       const int64_t code = to_index(*to);
       if (code < 0 || code > 0x10FFFF) fail_value("character mapping must be in range(0x110000)");
-      append_code_point(out, static_cast<char32_t>(code));
+      append_utf8(out, static_cast<char32_t>(code));
     } else if (!to->is_none()) {
       fail_value("character mapping must return integer, None or str");
     }

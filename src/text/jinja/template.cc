@@ -90,7 +90,8 @@ Template Template::parse(std::string_view text, std::string name) {
   if (text.size() > kMaxSource) {
     throw TemplateError(FailureKind::syntax, "a template of more than 4 MiB", name, 1, 1);
   }
-  if (!is_utf8(text)) throw TemplateError(FailureKind::syntax, "the template is not valid UTF-8", name, 1, 1);
+  if (find_invalid_utf8(text) != text.size())
+    throw TemplateError(FailureKind::syntax, "the template is not valid UTF-8", name, 1, 1);
   std::string source = normalize_source(text);
   try {
     auto tree = std::make_unique<SyntaxTree>(jinja::parse(source));

@@ -2,6 +2,7 @@
 
 #include "text/jinja/unicode.h"
 
+#include <fmt/format.h>
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -42,11 +43,11 @@ void append_cased(std::string& out, const SpecialCasing (&special)[N], utf8proc_
   const auto* entry = std::lower_bound(std::begin(special), std::end(special), c,
                                        [](const SpecialCasing& s, char32_t value) { return s.from < value; });
   if (entry == std::end(special) || entry->from != c) {
-    append_code_point(out, static_cast<char32_t>(simple(static_cast<utf8proc_int32_t>(c))));
+    append_utf8(out, static_cast<char32_t>(simple(static_cast<utf8proc_int32_t>(c))));
     return;
   }
   for (const char32_t to : entry->to) {
-    if (to) append_code_point(out, to);
+    if (to) append_utf8(out, to);
   }
 }
 
@@ -66,7 +67,7 @@ class Lowering {
   // Appends the lower case of `c`, which ends at `end`.
   void append(std::string& out, char32_t c, size_t end) {
     if (c == kCapitalSigma) {
-      append_code_point(out, cased_before_ && !cased_follows(end) ? kFinalSigma : kSmallSigma);
+      append_utf8(out, cased_before_ && !cased_follows(end) ? kFinalSigma : kSmallSigma);
     } else {
       append_cased(out, kLowerSpecial, utf8proc_tolower, c);
     }
@@ -120,20 +121,6 @@ char32_t previous_code_point(std::string_view text, size_t& at) {
   return next_code_point(text, start);
 }
 
-void append_code_point(std::string& out, char32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += {static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 0x3F))};
-  } else if (c < 0x10000) {
-    out += {static_cast<char>(0xE0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 0x3F)),
-            static_cast<char>(0x80 | (c & 0x3F))};
-  } else {
-    out += {static_cast<char>(0xF0 | c >> 18), static_cast<char>(0x80 | (c >> 12 & 0x3F)),
-            static_cast<char>(0x80 | (c >> 6 & 0x3F)), static_cast<char>(0x80 | (c & 0x3F))};
-  }
-}
-
 size_t code_point_count(std::string_view text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
@@ -148,19 +135,11 @@ size_t skip_code_points(std::string_view text, size_t from, size_t count) {
   return from;
 }
 
-bool is_utf8(std::string_view text) {
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  for (size_t at = 0; at < text.size();) {
-    if (bytes[at] < 0x80) {
-      ++at;
-      continue;
-    }
-    utf8proc_int32_t c;
-    const auto length = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &c);
-    if (length <= 0) return false;
-    at += static_cast<size_t>(length);
-  }
-  return true;
+std::string escape_of(char32_t c) {
+  const auto code = static_cast<uint32_t>(c);
+  return c < 0x100     ? fmt::format("\\x{:02x}", code)
+         : c < 0x10000 ? fmt::format("\\u{:04x}", code)
+                       : fmt::format("\\U{:08x}", code);
 }
 
 bool is_space(char32_t c) {
@@ -283,7 +262,7 @@ std::string to_swapped(std::string_view text) {
     if (is_lower(c))
       append_upper(out, c);
     else
-      append_code_point(out, c);
+      append_utf8(out, c);
     lowering.pass(c);
   }
   return out;
@@ -297,8 +276,8 @@ std::string to_folded(std::string_view text) {
     int last_boundary = 0;
     const auto count =
         utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), folded, 4, UTF8PROC_CASEFOLD, &last_boundary);
-    if (count < 1) append_code_point(out, c);
-    for (utf8proc_ssize_t i = 0; i < count; ++i) append_code_point(out, static_cast<char32_t>(folded[i]));
+    if (count < 1) append_utf8(out, c);
+    for (utf8proc_ssize_t i = 0; i < count; ++i) append_utf8(out, static_cast<char32_t>(folded[i]));
   }
   return out;
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/utf8.h"
+
 namespace nemotron::jinja {
 
 // Strings of templates are UTF-8, except that a lone surrogate from an escape in a string literal stands as its three
@@ -15,13 +17,12 @@ namespace nemotron::jinja {
 char32_t next_code_point(std::string_view text, size_t& at);
 // The code point that ends before `at` (at > 0), which is moved to its start.
 char32_t previous_code_point(std::string_view text, size_t& at);
-void append_code_point(std::string& out, char32_t c);
 size_t code_point_count(std::string_view text);
 bool is_ascii(std::string_view text);
 // Offset of the byte after `count` code points from `from`, at most text.size().
 size_t skip_code_points(std::string_view text, size_t from, size_t count);
-// True where the text is UTF-8 without surrogates.
-bool is_utf8(std::string_view text);
+// \xNN, \uNNNN or \UNNNNNNNN, as Python escapes a character.
+std::string escape_of(char32_t c);
 
 bool is_space(char32_t c);
 bool is_line_break(char32_t c);

@@ -52,6 +52,8 @@ void Heap::too_much_memory() const {
   fail_value("the template needs too much memory: more than " + std::to_string(limits_.memory >> 20) + " MiB");
 }
 
+void Heap::too_deep() const { fail_value("maximum recursion depth exceeded"); }
+
 bool Value::same(const Value& other) const {
   if (kind_ != other.kind_) return false;
   switch (kind_) {
