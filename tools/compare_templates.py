@@ -1,10 +1,12 @@
 """Compares `nemotron render` with transformers on generated templates and conversations.
 
-    python3 tools/compare_templates.py build/release/nemotron [--count 2000] [--seed 1]
+    python3 tools/compare_templates.py build/release/nemotron [--count 2000] [--seed 1] [--conversations 3]
+    python3 tools/compare_templates.py build/release/nemotron --templates FOLDER [--conversations 1000]
 
 Needs transformers 5.23 with jinja2 3.1.6. Each template is rendered for a few conversations by both; the texts must be
 equal, and where one fails the other must fail with the same kind of error (and, for raise_exception, the same words).
-Prints every difference and exits with 1 if there was one.
+Prints every difference and exits with 1 if there was one. With --templates the *.jinja files of a folder (real ones) take the
+place of generated templates.
 """
 import argparse
 import datetime
@@ -192,6 +194,34 @@ class Generator:
             return "{{ " + self.expression(self.random.choice([1, 2, 2, 3, 3])) + " }}"
         return self.block() if roll < 0.85 else self.body()
 
+    def tool_conversation(self):
+        """A conversation of the kind real templates are written for."""
+        text = lambda: self.pick(TEXTS)
+        tool = {"type": "function", "function": {"name": "get_weather", "description": text(), "parameters": {"type": "object", "required": ["city"],
+                "properties": {"city": {"type": "string", "description": text()}, "unit": {"type": ["string", "null"], "enum": ["c", text()], "default": "c"},
+                               "days": {"type": "array", "items": {"type": "integer"}}}}}}
+        messages = [{"role": "system", "content": text()}] if self.random.random() < 0.5 else []
+        for turn in range(self.random.randrange(1, 4)):
+            content = [{"type": "text", "text": text()}, {"type": "image"}] if self.random.random() < 0.1 else text()
+            messages.append({"role": self.pick(["user"] * 9 + ["developer", "function"]), "content": content})
+            answer = {"role": "assistant", "content": self.pick([text(), text(), None, "<think>" + text() + "</think>" + text()])}
+            if self.random.random() < 0.4:
+                answer["reasoning_content"] = text()
+            if self.random.random() < 0.4:
+                arguments = {"city": text(), "days": [1, 2.5, None, True], "n": {"x": text()}}
+                answer["tool_calls"] = [{"id": f"call_{turn}0000", "type": "function", "function": {"name": "get_weather", "arguments": arguments if self.random.random() < 0.8 else json.dumps(arguments)}}
+                                        for _ in range(self.random.randrange(1, 3))]
+                messages.append(answer)
+                messages += [{"role": "tool", "tool_call_id": c["id"], "name": "get_weather", "content": text()} for c in answer["tool_calls"]]
+                continue
+            if turn or self.random.random() < 0.5:
+                messages.append(answer)
+        kwargs = {"bos_token": "<s>", "eos_token": "</s>"}
+        for name, values in {"enable_thinking": [True, False], "reasoning_effort": ["low", "high"], "documents": [[{"title": "t", "text": text()}]], "thinking": [True]}.items():
+            if self.random.random() < 0.2:
+                kwargs[name] = self.pick(values)
+        return {"messages": hf._alias_reasoning_fields(messages), "tools": [tool] if self.random.random() < 0.5 else None, "add_generation_prompt": self.random.random() < 0.7, "kwargs": kwargs}
+
     def conversation(self):
         roles = ["system", "user", "assistant", "user", "tool"]
         messages = [{"role": r, "content": self.pick(TEXTS)} for r in roles[self.random.randrange(2) : self.random.randrange(2, 6)]]
@@ -240,25 +270,37 @@ def same(want, got):
     return a["kind"] == b["kind"] and (a["kind"] != "raise_exception" or a["message"] == b["message"] or " at 0x" in a["message"])
 
 
+def cases(options):
+    """(name, template, conversations), generated or from a folder."""
+    if options.templates:
+        for n, file in enumerate(sorted(f for f in os.listdir(options.templates) if f.endswith(".jinja"))):
+            with open(os.path.join(options.templates, file), encoding="utf-8", newline="") as handle:
+                generator = Generator(options.seed * 1_000_003 + n)
+                yield file, handle.read(), [generator.tool_conversation() for _ in range(options.conversations)]
+        return
+    for n in range(options.count):
+        generator = Generator(options.seed * 1_000_003 + n)
+        template = generator.template()
+        yield f"{n}: {template!r}", template, [generator.conversation() for _ in range(options.conversations)]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--conversations", type=int, default=3)
+    parser.add_argument("--templates")
     options = parser.parse_args()
     differences = compared = failed = 0
-    for n in range(options.count):
-        generator = Generator(options.seed * 1_000_003 + n)
-        template = generator.template()
-        rows = [generator.conversation() for _ in range(options.conversations)]
+    for name, template, rows in cases(options):
         for row, got in zip(rows, ours(options.program, template, rows), strict=True):
             want = reference(template, row)
             compared += 1
             failed += "error" in want
             if not same(want, got):
                 differences += 1
-                print(f"--- {n}: {template!r}\n    variables   {json.dumps(row, ensure_ascii=False)}\n    transformers {want}\n    nemotron     {got}", flush=True)
+                print(f"--- {name}\n    variables   {json.dumps(row, ensure_ascii=False)}\n    transformers {want}\n    nemotron     {got}", flush=True)
                 break
     print(f"{compared} renderings compared ({failed} of them errors), {differences} templates differ")
     return 1 if differences else 0
