@@ -185,6 +185,7 @@ void check_coverage(std::span<const Tensor> tensors, uint64_t data_size, const s
   const Tensor* last = nullptr;
   for (const Tensor& t : tensors) {
     if (t.offset < end) {
+      if (last->name == t.name) throw Error({.what = "the name is given to two tensors", .where = Place{file, t.name}});
       throw Error({.what = fmt::format("overlaps tensor '{}'", printable(last->name)),
                    .where = Place{file, t.name},
                    .expected = fmt::format("data from byte {} on", end),

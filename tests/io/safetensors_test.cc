@@ -173,6 +173,7 @@ TEST(Safetensors, each_fault_of_a_header_is_named) {
        8,
        {"tensor 'x'", "'shape' is given twice"}},
       {"entry no object", "{\"x\":7}", 0, {"tensor 'x'", "an object"}},
+      {"duplicate name at one place", "{" + x + "," + x + "}", 8, {"tensor 'x'", "given to two tensors"}},
       {"duplicate name",
        "{" + x + "," + entry("x", "F32", "[1]", "[8,12]") + "}",
        12,
