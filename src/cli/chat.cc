@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -46,6 +47,8 @@ class Input {
  public:
   explicit Input(bool terminal) : terminal_(terminal) {
     if (!terminal_) return;
+    // libedit splits what is typed into characters by the locale; one without multi-byte characters gives way to UTF-8.
+    if (!std::setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
     const char* home = std::getenv("HOME");
     if (home) history_ = std::string(home) + "/.nemotron_history";
     using_history();
