@@ -99,8 +99,10 @@ void Threads::parallel(int64_t n, int64_t grain, const std::function<void(int64_
 
 void Threads::work(int thread) {
   uint32_t done = 0;  // number of the last loop this worker took part in
-  while (!stop_.load(std::memory_order_relaxed)) {
+  for (;;) {
     uint32_t door = door_.load(std::memory_order_acquire);
+    // After the door: who has seen it moved by the destructor sees this too, and who has not wakes up when it moves.
+    if (stop_.load(std::memory_order_relaxed)) return;
     if ((door & kShut) || door / kNextLoop == done) {
       await_change(door_, door);
       continue;

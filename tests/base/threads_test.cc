@@ -102,11 +102,13 @@ TEST(threads, wake_up_after_a_rest) {
   }
 }
 
-TEST(threads, come_and_go) {
-  for (int i = 0; i < 30; ++i) {
-    Threads unused(3);  // never given anything to do
-    Threads used(3);
-    used.parallel(3, 1, [](int64_t, int64_t, int) {});
+TEST(threads, end_whatever_they_are_about_to_do) {
+  for (int i = 0; i < 3000; ++i) {
+    Threads threads(2 + i % 2);
+    for (int rounds = i % 4; rounds > 0; --rounds) threads.parallel(4, 1, [](int64_t, int64_t, int) {});
+    for (volatile int wait = 0; wait < i % 1000;
+         wait = wait + 1) {  // ends at another moment of the workers' every time
+    }
   }
 }
 
