@@ -69,8 +69,8 @@ inline void expect_parts(const std::string& message, const std::vector<std::stri
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
 
-// A tensor with its own bytes.
-struct OwnedTensor {
+// A tensor of a tiny model, with its own bytes.
+struct TinyTensor {
   std::string name;
   Dtype dtype;
   Shape shape;
@@ -84,7 +84,7 @@ inline std::string float_bytes(const std::vector<float>& values) {
 // A model small enough to be written in a moment: config.json and tensors that fit it, to be spoilt before `write`.
 struct TinyModel {
   Json config;
-  std::vector<OwnedTensor> tensors;
+  std::vector<TinyTensor> tensors;
 
   explicit TinyModel(const std::string& pattern = "ME*-", bool mtp = false) {
     const std::pair<const char*, Json> fields[] = {{"model_type", "nemotron_h"},
@@ -128,13 +128,13 @@ struct TinyModel {
     if (!c.mtp_layers.empty()) visit_weights(c, weights.mtp.emplace(), add);
   }
 
-  OwnedTensor& find(const std::string& name) {
-    for (OwnedTensor& t : tensors)
+  TinyTensor& find(const std::string& name) {
+    for (TinyTensor& t : tensors)
       if (t.name == name) return t;
     throw Error({.what = "the test names no tensor", .where = name});
   }
   void remove(const std::string& name) {
-    std::erase_if(tensors, [&](const OwnedTensor& t) { return t.name == name; });
+    std::erase_if(tensors, [&](const TinyTensor& t) { return t.name == name; });
   }
   void add_scalar(const std::string& name, float value, const Shape& shape = {}) {
     tensors.push_back({name, Dtype::f32, shape, float_bytes({value})});
@@ -142,7 +142,7 @@ struct TinyModel {
 
   // Makes a matrix an NVFP4 one: all codes 3 (1.5), all block scales 0x38 (1.0).
   void make_nvfp4(const std::string& module, float scale) {
-    OwnedTensor& t = find(module + ".weight");
+    TinyTensor& t = find(module + ".weight");
     const Shape shape = t.shape;
     t = {t.name, Dtype::u8, {shape[0], shape[1] / 2}, std::string(size_t(shape[0] * shape[1] / 2), '\x33')};
     tensors.push_back({module + ".weight_scale",
@@ -153,7 +153,7 @@ struct TinyModel {
   }
   // Makes a matrix an FP8 one: all codes 0x40 (2.0).
   void make_fp8(const std::string& module, float scale, const Shape& scale_shape = {}) {
-    OwnedTensor& t = find(module + ".weight");
+    TinyTensor& t = find(module + ".weight");
     t = {t.name, Dtype::f8_e4m3, t.shape, std::string(t.bytes.size() / 4, '\x40')};
     add_scalar(module + ".weight_scale", scale, scale_shape);
   }
@@ -162,7 +162,7 @@ struct TinyModel {
   void write(const std::filesystem::path& folder) const {
     write_config(folder);
     std::vector<TensorData> list;
-    for (const OwnedTensor& t : tensors) list.push_back({t.name, t.dtype, t.shape, t.bytes.data()});
+    for (const TinyTensor& t : tensors) list.push_back({t.name, t.dtype, t.shape, t.bytes.data()});
     write_safetensors(folder / "model.safetensors", list, {{"format", "pt"}});
   }
 };

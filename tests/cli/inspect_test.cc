@@ -111,14 +111,14 @@ TEST(Inspect, describes_a_model_of_any_size) {
   EXPECT_EQ(json.find("tensor_list")->array().size(), tiny.tensors.size());
   EXPECT_EQ(json.find("formats")->find("NVFP4")->find("matrices")->integer(), 1);
   uint64_t bytes = 0;
-  for (const OwnedTensor& t : tiny.tensors) bytes += t.bytes.size();
+  for (const TinyTensor& t : tiny.tensors) bytes += t.bytes.size();
   EXPECT_EQ(json.find("bytes")->integer(), int64_t(bytes));
 }
 
 TEST(Inspect, names_anomalies) {
   const TemporaryFolder folder;
   TinyModel tiny("M", true);
-  std::erase_if(tiny.tensors, [](const OwnedTensor& t) { return t.name.starts_with("mtp."); });
+  std::erase_if(tiny.tensors, [](const TinyTensor& t) { return t.name.starts_with("mtp."); });
   tiny.write(folder.path());
   const Outcome r = inspect(folder.path());
   EXPECT_EQ(r.code, 0);

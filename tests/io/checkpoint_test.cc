@@ -99,13 +99,13 @@ TEST(Checkpoint, every_member_is_filled_with_its_shape) {
 TEST(Checkpoint, every_spelling_of_the_names_gives_the_same_model) {
   const std::vector<float> expected = loaded_values(TinyModel());
   TinyModel native;
-  for (OwnedTensor& t : native.tensors)
+  for (TinyTensor& t : native.tensors)
     if (t.name.starts_with("backbone.")) t.name = "model." + t.name.substr(9);
   EXPECT_EQ(loaded_values(native), expected);
 
   for (const bool down : {false, true}) {  // stacked experts, one kind at a time
     const std::string member = down ? "down_proj" : "up_proj";
-    OwnedTensor stacked{"model.layers.1.mixer.experts." + member, Dtype::f32, {4, 16, 16}, ""};
+    TinyTensor stacked{"model.layers.1.mixer.experts." + member, Dtype::f32, {4, 16, 16}, ""};
     for (int e = 0; e < 4; ++e) {
       const std::string name = "model.layers.1.mixer.experts." + std::to_string(e) + "." + member + ".weight";
       stacked.bytes += native.find(name).bytes;
@@ -116,7 +116,7 @@ TEST(Checkpoint, every_spelling_of_the_names_gives_the_same_model) {
   }
 
   TinyModel wrapped;
-  for (OwnedTensor& t : wrapped.tensors) t.name = "language_model." + t.name;
+  for (TinyTensor& t : wrapped.tensors) t.name = "language_model." + t.name;
   EXPECT_EQ(loaded_values(wrapped), expected);
 
   TinyModel old;
@@ -126,7 +126,7 @@ TEST(Checkpoint, every_spelling_of_the_names_gives_the_same_model) {
 
 TEST(Checkpoint, slices_of_stacked_experts_are_their_own) {
   TinyModel tiny("E");
-  OwnedTensor stacked{"backbone.layers.0.mixer.experts.up_proj", Dtype::f32, {4, 16, 16}, ""};
+  TinyTensor stacked{"backbone.layers.0.mixer.experts.up_proj", Dtype::f32, {4, 16, 16}, ""};
   for (int e = 0; e < 4; ++e) {
     stacked.bytes += float_bytes(std::vector<float>(256, float(e)));
     tiny.remove("backbone.layers.0.mixer.experts." + std::to_string(e) + ".up_proj.weight");
@@ -149,9 +149,9 @@ TEST(Checkpoint, each_module_has_the_format_of_its_own_tensors) {
   tiny.make_nvfp4("backbone.layers.1.mixer.experts.2.up_proj", 1);  // without input_scale
   tiny.add_scalar("backbone.layers.2.mixer.k_proj.k_scale", 0.75f, {1});
   tiny.add_scalar("backbone.layers.2.mixer.v_proj.v_scale", 1.5f);
-  OwnedTensor& q = tiny.find("backbone.layers.2.mixer.q_proj.weight");
+  TinyTensor& q = tiny.find("backbone.layers.2.mixer.q_proj.weight");
   q = {q.name, Dtype::bf16, q.shape, std::string(q.bytes.size() / 2, '\x40')};
-  OwnedTensor& v = tiny.find("backbone.layers.2.mixer.v_proj.weight");
+  TinyTensor& v = tiny.find("backbone.layers.2.mixer.v_proj.weight");
   v = {v.name, Dtype::f16, v.shape, std::string(v.bytes.size() / 2, '\x3c')};
   const TemporaryFolder folder;
   tiny.write(folder.path());
@@ -207,7 +207,7 @@ TEST(Checkpoint, tied_embeddings_are_the_head) {
 
 TEST(Checkpoint, a_promised_but_absent_mtp_block_is_a_warning) {
   TinyModel tiny("M", true);
-  std::erase_if(tiny.tensors, [](const OwnedTensor& t) { return t.name.starts_with("mtp."); });
+  std::erase_if(tiny.tensors, [](const TinyTensor& t) { return t.name.starts_with("mtp."); });
   const TemporaryFolder folder;
   tiny.write(folder.path());
   const Loaded l = load(folder.path());
@@ -218,7 +218,7 @@ TEST(Checkpoint, a_promised_but_absent_mtp_block_is_a_warning) {
 
 TEST(Checkpoint, a_wrapper_keeps_its_other_parts_to_itself) {
   TinyModel tiny("M");
-  for (OwnedTensor& t : tiny.tensors) t.name = "language_model." + t.name;
+  for (TinyTensor& t : tiny.tensors) t.name = "language_model." + t.name;
   tiny.add_scalar("vision_model.scale", 1);
   expect_parts(load_error(tiny), {"1 leftover (vision_model.scale)"});
   Json wrapper;
@@ -299,14 +299,14 @@ TEST(Checkpoint, quantized_tensors_that_do_not_fit_are_named) {
   TinyModel narrow("-");
   narrow.config.set("intermediate_size", 24);
   narrow.list_tensors();
-  OwnedTensor& down = narrow.find("backbone.layers.0.mixer.down_proj.weight");
+  TinyTensor& down = narrow.find("backbone.layers.0.mixer.down_proj.weight");
   down = {down.name, Dtype::u8, {32, 12}, std::string(32 * 12, '\0')};
   expect_parts(load_error(narrow), {"down_proj.weight", "16 columns", "[32, 24]"});
   TinyModel odd;
   odd.find(in + ".weight") = {in + ".weight", Dtype::f64, {100, 32}, std::string(100 * 32 * 8, '\0')};
   expect_parts(load_error(odd), {in + ".weight'", "dtype", "BF16, F16 or F32", "F64"});
   TinyModel vector;
-  OwnedTensor& norm = vector.find("backbone.norm_f.weight");
+  TinyTensor& norm = vector.find("backbone.norm_f.weight");
   norm = {norm.name, Dtype::f8_e4m3, {32}, std::string(32, '\0')};
   expect_parts(load_error(vector), {"norm_f.weight", "F8_E4M3"});
 }
@@ -339,7 +339,7 @@ TEST(Checkpoint, nan_and_negative_scales_are_named) {
 
 TEST(Checkpoint, one_member_under_two_spellings_is_named) {
   TinyModel tiny;
-  OwnedTensor twin = tiny.find("backbone.norm_f.weight");
+  TinyTensor twin = tiny.find("backbone.norm_f.weight");
   twin.name = "model.norm_f.weight";
   tiny.tensors.push_back(twin);
   expect_parts(load_error(tiny), {"two tensors", "'model.norm_f.weight'", "'backbone.norm_f.weight'"});

@@ -148,6 +148,7 @@ TEST(route, keeps_law_1_for_every_odd_shape) {
           EXPECT_EQ(got.weight, first.weight);
         }
       });
+      ASSERT_EQ(first.weight.size(), want.weight.size());
       // A row alone gives the same.
       const Routed alone = route(cpu(), shape, 1, {logits.end() - shape.experts, logits.end()}, bias);
       for (size_t j = 0; j < alone.weight.size(); ++j)
