@@ -66,15 +66,19 @@ TEST_P(Headers, give_the_published_totals_and_no_weight_is_touched) {
   const TemporaryFolder folder;
   const std::string tool = NEMOTRON_SOURCE_DIR "/tools/headers_only.py";
   ASSERT_EQ(run("python3 " + tool + " " + GetParam().name + " '" + folder.path().string() + "'").code, 0);
+  // Writing a header may leave pages behind it in memory, where the system caches files in larger pieces.
+  const auto resident = [&] {
+    size_t pages = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+      if (entry.path().extension() == ".safetensors") pages += resident_data_pages(entry.path());
+    return pages;
+  };
+  const size_t before = resident();
   const Outcome r = inspect(folder.path());
+  EXPECT_LE(resident(), before);
   EXPECT_EQ(r.code, 0);
   for (const char* part : {GetParam().totals, GetParam().parameters, GetParam().active, "anomalies: none"})
     EXPECT_NE(r.out.find(part), std::string::npos) << "'" << part << "' is not in:\n" << r.out;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
-    if (entry.path().extension() == ".safetensors") {
-      EXPECT_EQ(resident_data_pages(entry.path()), 0u) << entry.path();
-    }
-  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
