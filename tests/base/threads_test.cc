@@ -106,9 +106,8 @@ TEST(threads, end_whatever_they_are_about_to_do) {
   for (int i = 0; i < 3000; ++i) {
     Threads threads(2 + i % 2);
     for (int rounds = i % 4; rounds > 0; --rounds) threads.parallel(4, 1, [](int64_t, int64_t, int) {});
-    for (volatile int wait = 0; wait < i % 1000;
-         wait = wait + 1) {  // ends at another moment of the workers' every time
-    }
+    std::atomic<int> wait{0};  // the end comes at another moment of the workers' every time
+    while (wait++ < i % 1000) continue;
   }
 }
 
