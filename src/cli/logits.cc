@@ -63,6 +63,19 @@ std::vector<std::vector<float>> drafts(Engine& engine, std::span<const int32_t> 
   return all;
 }
 
+// A state goes on in its own format; options that ask for another one are not overruled in silence.
+void check_format(const EngineOptions& asked, const StateFormat& stored, const std::string& file) {
+  const auto check = [&](const char* option, bool same) {
+    if (!same)
+      throw Error({.what = "the saved state was made with another value of this option",
+                   .where = std::string(option) + " with --load-state " + file,
+                   .hint = "leave the option out: the state brings it along"});
+  };
+  check("--kv", asked.kv.value_or(stored.kv) == stored.kv);
+  check("--state", asked.ssm.value_or(stored.ssm) == stored.ssm);
+  check("--state-seed", asked.state_seed.value_or(stored.seed) == stored.seed);
+}
+
 State starting_state(Engine& engine, const Options& o, size_t sequences) {
   if (o.load_state.empty()) {
     State state = make_state(engine.config(), engine.state_format());
@@ -70,6 +83,7 @@ State starting_state(Engine& engine, const Options& o, size_t sequences) {
     return state;
   }
   State state = load_state(o.load_state, engine.model(), engine.context().ops.real);
+  check_format(o.model->engine, state.format(), o.load_state);
   if (size_t(state.size()) != sequences)
     throw Error({.what = "the saved state has another number of sequences",
                  .where = o.load_state,

@@ -41,7 +41,10 @@ Engine::Engine(const std::filesystem::path& folder, const EngineOptions& options
       model_(load_model(folder, warnings_, threads_)) {}
 
 StateFormat Engine::state_format() const {
-  return {.real = context_.ops.real, .kv = options_.kv, .ssm = options_.ssm, .seed = options_.state_seed};
+  return {.real = context_.ops.real,
+          .kv = options_.kv.value_or(KvFormat::real),
+          .ssm = options_.ssm.value_or(SsmFormat::real),
+          .seed = options_.state_seed.value_or(0)};
 }
 
 void Engine::feed(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk,

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,12 @@
 namespace nemotron {
 
 struct EngineOptions {
-  int threads = 0;              // 0: one a physical core
-  std::string backend = "cpu";  // or "ref"
-  std::string target = {};      // SIMD target of the cpu backend; empty: the best
-  KvFormat kv = KvFormat::real;
-  SsmFormat ssm = SsmFormat::real;
-  uint64_t state_seed = 0;  // of the rounding noise of an FP16 state
+  int threads = 0;                          // 0: one a physical core
+  std::string backend = "cpu";              // or "ref"
+  std::string target = {};                  // SIMD target of the cpu backend; empty: the best
+  std::optional<KvFormat> kv = {};          // not given: KvFormat::real
+  std::optional<SsmFormat> ssm = {};        // not given: SsmFormat::real
+  std::optional<uint64_t> state_seed = {};  // of the rounding noise of an FP16 state; not given: 0
   double dt_min = 0;
 };
 

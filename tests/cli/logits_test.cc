@@ -275,6 +275,9 @@ TEST_F(BadLogits, states_are_refused_that_are_damaged_or_of_another_model) {
   expect_refused(load + std::vector<std::string>{saved, "--backend", "ref"}, {"saved", "f64"});
   expect_refused({"logits", model, "--ids", write_ids({{1}, {2}}, true), "--out", out, "--load-state", saved},
                  {"saved", "2"});
+  for (const std::vector<std::string>& other :
+       {std::vector<std::string>{"--kv", "fp8"}, {"--state", "f16"}, {"--state-seed", "4"}})
+    expect_refused(load + std::vector<std::string>{saved} + other, {other[0], "--load-state", "saved"});
   expect_refused(load + std::vector<std::string>{model + "/model.safetensors"},
                  {"model.safetensors", "format", "nemotron-state-1"});
   // Cut anywhere, and every kind of byte turned in the header: refused, never a crash. A header may survive some turns
