@@ -1,4 +1,4 @@
-// Sampling: sort what the filters keep, then walk the cumulative distribution to one uniform number.
+// Sampling: rank what the filters may keep, then walk the cumulative distribution to one uniform number.
 
 #include "engine/sampler.h"
 
@@ -35,19 +35,41 @@ void check_logits(std::span<const float> logits) {
   if (!any) throw Error({.what = "no logit is finite", .hint = "the weights are damaged or overflow in this format"});
 }
 
-// The ids of the most likely `count` tokens, best first.
-std::vector<int32_t> best(std::span<const float> logits, size_t count) {
-  std::vector<int32_t> ids(logits.size());
-  std::iota(ids.begin(), ids.end(), 0);
-  const auto better = [&](int32_t a, int32_t b) {
-    const float x = logits[size_t(a)], y = logits[size_t(b)];
-    return x != y ? x > y : a < b;
-  };
-  count = std::min(count, ids.size());
-  std::partial_sort(ids.begin(), ids.begin() + std::ptrdiff_t(count), ids.end(), better);
-  ids.resize(count);
-  return ids;
-}
+// Token ids, best first, ties to the lower id; sorted only as far as somebody asks, for a vocabulary is long and the
+// tokens that matter are few.
+class Ranking {
+ public:
+  explicit Ranking(std::span<const float> logits) : logits_(logits), ids_(logits.size()) {
+    std::iota(ids_.begin(), ids_.end(), 0);
+  }
+
+  int32_t operator[](size_t rank) {
+    if (rank >= sorted_) sort(std::max<size_t>(rank + 1, 8 * sorted_));
+    return ids_[rank];
+  }
+  // The first `count` ids, or all.
+  std::span<const int32_t> first(size_t count) {
+    count = std::min(count, ids_.size());
+    if (count > sorted_) sort(count);
+    return std::span(ids_).first(count);
+  }
+  size_t size() const { return ids_.size(); }
+
+ private:
+  void sort(size_t count) {
+    count = std::min(std::max<size_t>(count, 64), ids_.size());
+    const auto at = [&](size_t n) { return ids_.begin() + std::ptrdiff_t(n); };
+    std::partial_sort(at(sorted_), at(count), ids_.end(), [&](int32_t a, int32_t b) {
+      const float x = logits_[size_t(a)], y = logits_[size_t(b)];
+      return x != y ? x > y : a < b;
+    });
+    sorted_ = count;
+  }
+
+  std::span<const float> logits_;
+  std::vector<int32_t> ids_;
+  size_t sorted_ = 0;
+};
 
 double log_sum_exp(std::span<const float> logits) {
   const double most = *std::max_element(logits.begin(), logits.end());
@@ -72,26 +94,40 @@ void check_sampling(const Sampling& s) {
 
 int32_t sample(std::span<const float> logits, const Sampling& s, uint64_t position) {
   check_logits(logits);
-  if (s.temperature == 0) return best(logits, 1)[0];
-  const std::vector<int32_t> ids = best(logits, s.top_k > 0 ? size_t(s.top_k) : logits.size());
-  std::vector<double> p(ids.size());
-  const double most = logits[size_t(ids[0])];
-  for (size_t i = 0; i < ids.size(); ++i) p[i] = std::exp((double(logits[size_t(ids[i])]) - most) / s.temperature);
-  size_t kept = p.size();
-  if (s.top_p < 1) {
-    const double enough = s.top_p * std::accumulate(p.begin(), p.end(), 0.0);
+  const auto likeliest = std::max_element(logits.begin(), logits.end());  // the first of equals
+  if (s.temperature == 0) return int32_t(likeliest - logits.begin());
+  std::vector<double> p(logits.size());  // relative to the most likely token
+  for (size_t i = 0; i < p.size(); ++i) p[i] = std::exp((double(logits[i]) - *likeliest) / s.temperature);
+
+  Ranking ranking(logits);
+  size_t kept = s.top_k > 0 ? std::min(size_t(s.top_k), ranking.size()) : ranking.size();
+  const auto best_sum = [&](size_t count) {
     double sum = 0;
-    for (kept = 0; kept < p.size() && sum < enough; ++kept) sum += p[kept];
+    for (const int32_t id : ranking.first(count)) sum += p[size_t(id)];
+    return sum;
+  };
+  // Without top-k the sum of all needs no order; that of the best is taken from the best down.
+  double total = s.top_k > 0 ? best_sum(kept) : std::accumulate(p.begin(), p.end(), 0.0);
+  if (s.top_p < 1) {
+    size_t count = 0;
+    for (double sum = 0; count < kept && sum < s.top_p * total; ++count) sum += p[size_t(ranking[count])];
+    kept = count;
   }
-  while (kept > 1 && p[kept - 1] < s.min_p * p[0]) --kept;
+  if (s.min_p > 0) {
+    size_t count = 0;
+    while (count < kept && p[size_t(ranking[count])] >= s.min_p) ++count;
+    kept = count;
+  }
   kept = std::max<size_t>(kept, 1);
-  const double target = uniform(s.seed, position) * std::accumulate(p.begin(), p.begin() + std::ptrdiff_t(kept), 0.0);
+  if (s.top_p < 1 || s.min_p > 0) total = best_sum(kept);
+
+  const double target = uniform(s.seed, position) * total;
   double sum = 0;
-  for (size_t i = 0; i < kept; ++i) {
-    sum += p[i];
-    if (target < sum) return ids[i];
+  for (size_t rank = 0; rank < kept; ++rank) {
+    sum += p[size_t(ranking[rank])];
+    if (target < sum) return ranking[rank];
   }
-  return ids[kept - 1];  // the last sum fell short of the total by rounding
+  return ranking[kept - 1];  // the sum fell short of the total by rounding
 }
 
 double log_probability(std::span<const float> logits, int32_t id) {
@@ -101,7 +137,8 @@ double log_probability(std::span<const float> logits, int32_t id) {
 std::vector<TokenProbability> top_probabilities(std::span<const float> logits, index k) {
   const double total = log_sum_exp(logits);
   std::vector<TokenProbability> out;
-  for (const int32_t id : best(logits, size_t(std::max<index>(k, 0))))
+  Ranking ranking(logits);
+  for (const int32_t id : ranking.first(size_t(std::max<index>(k, 0))))
     out.push_back({id, double(logits[size_t(id)]) - total});
   return out;
 }
