@@ -52,18 +52,16 @@ std::string seed_fault(const std::string& text) {
 }
 
 std::string read_file(const std::string& path) {
-  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
-  const auto fail = [&]() -> Error {
-    return Error({.what = "cannot be read", .where = path, .found = std::strerror(errno)});
-  };
-  if (!file) throw fail();
+  const bool standard = path == "-";
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(standard ? nullptr : std::fopen(path.c_str(), "rb"),
+                                                               std::fclose);
+  std::FILE* file = standard ? stdin : opened.get();
   std::string text;
   char buffer[1 << 16];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;) text.append(buffer, n);
-  const bool failed = std::ferror(file) != 0;
-  const Error error = fail();
-  if (file != stdin) std::fclose(file);
-  if (failed) throw error;
+  if (file)
+    for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;) text.append(buffer, n);
+  if (!file || std::ferror(file))
+    throw Error({.what = "cannot be read", .where = standard ? "standard input" : path, .found = std::strerror(errno)});
   return text;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "text/tokenizer.h"
 
 namespace nemotron::cli {
@@ -19,14 +20,6 @@ struct TokenizeOptions {
   std::string folder;
   bool special = false, jsonl = false, decode = false, skip_special = false;
 };
-
-std::string read_standard_input() {
-  std::string text;
-  char part[1 << 16];
-  while (const size_t got = std::fread(part, 1, sizeof part, stdin)) text.append(part, got);
-  if (std::ferror(stdin)) throw Error({.what = "standard input cannot be read"});
-  return text;
-}
 
 // One line of standard input without its newline, which is the byte 0x0A and nothing else; false at the end.
 bool read_line(std::string& line) {
@@ -104,7 +97,7 @@ int tokenize(const TokenizeOptions& options) {
   if (options.jsonl || options.decode)
     answer_lines(tokenizer, options);
   else
-    print_line(list_of(tokenizer.encode(read_standard_input(), options.special)));
+    print_line(list_of(tokenizer.encode(read_file("-"), options.special)));
   if (std::fflush(stdout) != 0) throw Error({.what = "standard output cannot be written"});
   return 0;
 }

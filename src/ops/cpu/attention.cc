@@ -9,7 +9,6 @@
 #include <hwy/foreach_target.h>
 //
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -38,11 +37,7 @@ const float* page_rows(const std::byte* rows, KvFormat format, float scale, inde
         break;
       }
       case KvFormat::fp8: {
-        static const auto values = [] {
-          std::array<float, 256> v;
-          for (int c = 0; c < 256; ++c) v[size_t(c)] = E4m3::decode(uint8_t(c));
-          return v;
-        }();
+        const float* values = cpu::e4m3_values();
         const auto* codes = reinterpret_cast<const uint8_t*>(rows) + j * head_dim;
         for (index i = 0; i < head_dim; ++i) out[i] = values[codes[i]] * scale;
         break;

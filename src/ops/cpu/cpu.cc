@@ -3,6 +3,7 @@
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,15 @@ std::vector<int64_t> targets() {
 }
 
 }  // namespace
+
+const float* cpu::e4m3_values() {
+  static const std::array<float, 256> values = [] {
+    std::array<float, 256> v;
+    for (int c = 0; c < 256; ++c) v[size_t(c)] = E4m3::decode(uint8_t(c));
+    return v;
+  }();
+  return values.data();
+}
 
 const Backend& cpu_backend() {
   static const Backend backend = {.name = "cpu",

@@ -6,6 +6,9 @@
 
 namespace nemotron::cpu {
 
+// cpu.cc: the value of each of the 256 E4M3 codes.
+const float* e4m3_values();
+
 // linear.cc
 void linear(Threads&, Arena&, std::span<const Group>, Rows x, Rows y);
 

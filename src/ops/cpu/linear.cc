@@ -96,16 +96,6 @@ struct Coded<Fp8> {
   }
 };
 
-// The value of every E4M3 code.
-const float* e4m3_values() {
-  static const std::array<float, 256> values = [] {
-    std::array<float, 256> v;
-    for (int c = 0; c < 256; ++c) v[size_t(c)] = E4m3::decode(uint8_t(c));
-    return v;
-  }();
-  return values.data();
-}
-
 // E2M1 values, and their upper halves (they are BF16 values too) one byte at a time.
 HWY_ALIGN constexpr float kE2m1[16] = {0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
 HWY_ALIGN constexpr uint8_t kE2m1Low[16] = {0, 0, 0x80, 0xC0, 0, 0x40, 0x80, 0xC0,
@@ -151,7 +141,7 @@ template <>
 struct Coded<Nvfp4> {
   const uint8_t* codes;
   const uint8_t* scales;
-  const float* values = e4m3_values();
+  const float* values = cpu::e4m3_values();
   Coded(const Matrix& w, index row)
       : codes(w.data + row * (w.cols / 2)), scales(w.block_scales + row * (w.cols / Nvfp4::kBlock)) {}
   HWY_INLINE void load16(index k, Sums& w) const {
