@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 #include "io/checkpoint.h"
@@ -47,8 +48,8 @@ StateFormat Engine::state_format() const {
           .seed = options_.state_seed.value_or(0)};
 }
 
-void Engine::feed(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk,
-                  const std::function<void(int slot, index offset, Rows hidden)>& visit) {
+template <class Visit>
+void Engine::for_each_step(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk, Visit&& visit) {
   for (index offset = 0;; offset += chunk) {
     std::vector<int32_t> batch;
     std::vector<Segment> segments;
@@ -62,16 +63,39 @@ void Engine::feed(const std::vector<std::vector<int32_t>>& ids, State& state, in
     }
     if (segments.empty()) return;
     const Scratch scratch(arena_);
-    const Rows hidden = forward(context_, model_, batch, segments, &state);
-    for (const Segment& s : segments) visit(s.slot, offset, hidden.row_range(s.begin, s.end));
+    visit(offset, segments, forward(context_, model_, batch, segments, &state));
   }
 }
 
-std::vector<float> Engine::logits(Rows hidden_row) {
-  const Scratch scratch(arena_);
-  const Rows row = nemotron::logits(context_, model_, hidden_row);
-  std::vector<float> out(size_t(row.cols));
-  copy_row(row, 0, out.data());
+void Engine::feed(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk,
+                  const std::function<void(int slot, index offset, Rows hidden)>& visit) {
+  for_each_step(ids, state, chunk, [&](index offset, const std::vector<Segment>& segments, Rows hidden) {
+    for (const Segment& s : segments) visit(s.slot, offset, hidden.row_range(s.begin, s.end));
+  });
+}
+
+std::vector<std::vector<float>> Engine::next_logits(const std::vector<std::vector<int32_t>>& ids, State& state,
+                                                    index chunk) {
+  std::vector<std::vector<float>> out(ids.size());
+  for_each_step(ids, state, chunk, [&](index offset, const std::vector<Segment>& segments, Rows hidden) {
+    // The last rows of all lists that end here go through lm_head together.
+    Rows last = arena_.rows(hidden.real, index(segments.size()), hidden.cols);
+    std::vector<int> slots;
+    for (const Segment& s : segments) {
+      if (offset + s.size() < index(ids[size_t(s.slot)].size())) continue;
+      const auto row = index(slots.size());
+      std::memcpy(last.row_range(row, row + 1).data, hidden.row_range(s.end - 1, s.end).data,
+                  size_t(hidden.cols) * real_size(hidden.real));
+      slots.push_back(s.slot);
+    }
+    if (slots.empty()) return;
+    const Rows rows = logits(context_, model_, last.row_range(0, index(slots.size())));
+    for (size_t i = 0; i < slots.size(); ++i) {
+      auto& row = out[size_t(slots[i])];
+      row.resize(size_t(rows.cols));
+      copy_row(rows, index(i), row.data());
+    }
+  });
   return out;
 }
 

@@ -39,10 +39,14 @@ class Engine {
   void feed(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk,
             const std::function<void(int slot, index offset, Rows hidden)>& visit);
 
-  // The logits of one hidden row, as floats.
-  std::vector<float> logits(Rows hidden_row);
+  // Feeds likewise; the logits [V] after the last id of each list, empty for an empty list.
+  std::vector<std::vector<float>> next_logits(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk);
 
  private:
+  // Calls visit(offset, segments, hidden) after each step.
+  template <class Visit>
+  void for_each_step(const std::vector<std::vector<int32_t>>& ids, State& state, index chunk, Visit&& visit);
+
   Threads threads_;
   Arena arena_;
   std::vector<std::string> warnings_;

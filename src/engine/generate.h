@@ -1,12 +1,15 @@
-// Generation: one sequence, token by token, until a stop id, a stop string, a limit or the caller ends it.
+// Generation: one prompt's answer, or several, token by token, until a stop id, a stop string, a limit or the caller
+// ends each.
 
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/penalties.h"
 #include "engine/sampler.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
@@ -15,6 +18,8 @@ namespace nemotron {
 
 struct GenerateOptions {
   Sampling sampling = {};
+  Penalties penalties = {};
+  std::optional<index> thinking_budget = {};  // tokens; needs a tokenizer
   index max_tokens = 1024;
   std::vector<int32_t> stop_ids = {};
   std::vector<std::string> stop_strings = {};  // need a tokenizer; the text ends before the first of them
@@ -25,6 +30,7 @@ enum class Finish : uint8_t { stop_id, stop_string, length, interrupted };
 const char* finish_name(Finish f);  // "stop", "stop", "length", "interrupted"
 
 struct GeneratedToken {
+  int sample = 0;
   int32_t id = -1;
   std::string text = {};                   // what became certain with it; may be empty, or hold text of earlier tokens
   double logprob = 0;                      // with options.logprobs
@@ -35,7 +41,7 @@ struct Generated {
   std::vector<int32_t> ids = {};  // a stop id included
   std::string text = {};          // without the stop id's or stop string's text
   Finish finish = Finish::length;
-  index prompt_tokens = 0;                 // fed by this call
+  index prompt_tokens = 0;                 // fed by this call, once for all samples
   double prompt_seconds = 0, seconds = 0;  // until the first logits; of everything after
 };
 
@@ -55,11 +61,17 @@ class StopStrings {
   bool found_ = false;
 };
 
-// Feeds `prompt` to slot 0 of `state` (not empty), then samples. The state then holds the prompt and every id but the
-// last. `tokenizer` may be null: then there is no text. `on_token` sees each token, and returns false to end; when the
-// output ends, text that was held back comes with id -1. Throws Error for options out of range and for logits that are
-// not numbers.
+// Continues `prompt` (not empty), of which slot 0 of `state` has seen the first `position` ids, fewer than all: feeds
+// the rest, then samples. The state then holds all ids but the last. `tokenizer` may be null: then there is no text.
+// `on_token` sees each token, and returns false to end; when the output ends, text that was held back comes with id -1.
+// Throws Error for options out of range and for logits that are not numbers.
 Generated generate(Engine& engine, const Tokenizer* tokenizer, State& state, const std::vector<int32_t>& prompt,
                    const GenerateOptions& options, const std::function<bool(const GeneratedToken&)>& on_token);
+
+// The same for `samples` answers side by side, in slots 0, 1, … of a state that has slot 0 alone. Sample i is what
+// generate() gives with the seed i higher.
+std::vector<Generated> generate_samples(Engine& engine, const Tokenizer* tokenizer, State& state,
+                                        const std::vector<int32_t>& prompt, const GenerateOptions& options, int samples,
+                                        const std::function<bool(const GeneratedToken&)>& on_token);
 
 }  // namespace nemotron

@@ -71,11 +71,11 @@ GenerationConfig parse_generation_config(const Json& json, const std::string& wh
   r.read("top_k", c.top_k, 0);
   r.read("top_p", c.top_p, std::numeric_limits<double>::denorm_min(), 1);
   r.read("min_p", c.min_p, 0, 1);
+  r.read("repetition_penalty", c.repetition_penalty, 1e-3, 1e3);
   r.read("max_new_tokens", c.max_new_tokens, 1);
 
   // Each with the value at which it does nothing.
-  const std::pair<const char*, Json> unsupported[] = {{"repetition_penalty", 1.0},
-                                                      {"encoder_repetition_penalty", 1.0},
+  const std::pair<const char*, Json> unsupported[] = {{"encoder_repetition_penalty", 1.0},
                                                       {"no_repeat_ngram_size", 0},
                                                       {"typical_p", 1.0},
                                                       {"epsilon_cutoff", 0.0},

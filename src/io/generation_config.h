@@ -17,10 +17,11 @@ namespace nemotron {
 struct GenerationConfig {
   std::vector<int32_t> eos_token_ids;
   std::optional<bool> do_sample;
-  std::optional<double> temperature;  // 0 .. 1000
-  std::optional<index> top_k;         // 0: all
-  std::optional<double> top_p;        // above 0, at most 1
-  std::optional<double> min_p;        // 0 .. 1
+  std::optional<double> temperature;         // 0 .. 1000
+  std::optional<index> top_k;                // 0: all
+  std::optional<double> top_p;               // above 0, at most 1
+  std::optional<double> min_p;               // 0 .. 1
+  std::optional<double> repetition_penalty;  // 0.001 .. 1000
   std::optional<index> max_new_tokens;
 };
 

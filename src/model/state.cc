@@ -41,6 +41,24 @@ int State::add() {
   return size() - 1;
 }
 
+int State::copy(int slot) {
+  const int to = add();
+  const Sequence& source = (*this)[slot];
+  Sequence& target = (*this)[to];
+  reserve(to, source.position);
+  target.position = source.position;
+  const auto copy_buffer = [](const Buffer& from, const Buffer& into) {
+    if (from.size() > 0) std::memcpy(into.data(), from.data(), from.size());
+  };
+  for (size_t i = 0; i < kinds_.size(); ++i) {
+    copy_buffer(source.layers[i].conv, target.layers[i].conv);
+    copy_buffer(source.layers[i].ssm, target.layers[i].ssm);
+    for (size_t p = 0; p < target.layers[i].pages.size(); ++p)
+      copy_buffer(source.layers[i].pages[p], target.layers[i].pages[p]);
+  }
+  return to;
+}
+
 size_t State::bytes() const {
   size_t total = 0;
   for (const Sequence& s : sequences_)

@@ -52,6 +52,8 @@ class State {
 
   // A new sequence at position 0; returns its slot.
   int add();
+  // A new sequence that stands where `slot` does; returns its slot.
+  int copy(int slot);
   Sequence& operator[](int slot) { return sequences_[size_t(slot)]; }
   const Sequence& operator[](int slot) const { return sequences_[size_t(slot)]; }
   int size() const { return int(sequences_.size()); }

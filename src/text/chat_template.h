@@ -40,6 +40,9 @@ class ChatTemplate {
   // The prompt. Throws jinja::TemplateError. May be called from several threads at once.
   std::string render(const Conversation& conversation, const jinja::RenderOptions& options) const;
 
+  // The template that a conversation with or without tools is given to. Throws TemplateError if it does not parse.
+  const jinja::Template& choose(bool with_tools) const;
+
  private:
   struct Named {
     std::string name;  // "default", "tool_use", …
@@ -47,7 +50,6 @@ class ChatTemplate {
     std::exception_ptr error;  // why it is not parsed
   };
   void add(const std::string& name, const std::string& source, const std::string& file);
-  const jinja::Template& choose(bool with_tools) const;
 
   std::string where_;
   std::vector<Named> templates_;

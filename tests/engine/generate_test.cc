@@ -223,13 +223,93 @@ TEST_F(Generate, gives_the_same_tokens_in_one_call_or_in_two) {
   std::vector<int32_t> ids =
       generate(engine, &tokenizer, state, prompt, o, [](const GeneratedToken&) { return true; }).ids;
   o.max_tokens = 19;
-  const Generated rest = generate(engine, nullptr, state, {ids.back()}, o, [](const GeneratedToken&) { return true; });
+  std::vector<int32_t> so_far = prompt;
+  so_far.insert(so_far.end(), ids.begin(), ids.end());
+  const Generated rest = generate(engine, nullptr, state, so_far, o, [](const GeneratedToken&) { return true; });
   ids.insert(ids.end(), rest.ids.begin(), rest.ids.end());
   EXPECT_EQ(ids, whole.ids);
   EXPECT_EQ(rest.text, "") << "no tokenizer, no text";
   o.sampling.seed = 4;
   o.max_tokens = 30;
   EXPECT_NE(go_on(fresh(), prompt, o).ids, whole.ids);
+}
+
+TEST_F(Generate, gives_each_sample_what_its_seed_alone_gives) {
+  GenerateOptions o;
+  o.sampling = {.temperature = 1.5, .seed = 5};
+  o.penalties.repetition = 1.1, o.penalties.frequency = 0.2;
+  o.stop_ids = {tokenizer.id_of("<|im_end|>").value()};
+  o.thinking_budget = 4;
+  o.max_tokens = 24;
+  const std::vector<int32_t> prompt =
+      tokenizer.encode("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n<think>\n");
+  std::vector<std::string> texts(5);
+  State state = fresh();
+  const std::vector<Generated> samples =
+      generate_samples(engine, &tokenizer, state, prompt, o, 5, [&](const GeneratedToken& t) {
+        texts[size_t(t.sample)] += t.text;
+        return true;
+      });
+  ASSERT_EQ(samples.size(), 5u);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    GenerateOptions alone = o;
+    alone.sampling.seed = o.sampling.seed + i;
+    const Generated one = go_on(fresh(), prompt, alone);
+    EXPECT_EQ(samples[i].ids, one.ids);
+    EXPECT_EQ(samples[i].text, one.text);
+    EXPECT_EQ(samples[i].text, texts[i]);
+    EXPECT_EQ(samples[i].finish, one.finish);
+    EXPECT_EQ(state[int(i)].position, index(prompt.size() + one.ids.size()) - 1);
+  }
+  EXPECT_NE(samples[0].ids, samples[1].ids);
+}
+
+TEST_F(Generate, one_sample_may_end_while_the_others_go_on) {
+  GenerateOptions o;
+  o.sampling = {.temperature = 2, .seed = 1};
+  o.max_tokens = 10;
+  State state = fresh();
+  const std::vector<Generated> samples = generate_samples(engine, &tokenizer, state, tokenizer.encode(kPrompt), o, 3,
+                                                          [&](const GeneratedToken& t) { return t.sample != 1; });
+  EXPECT_EQ(samples[0].ids.size(), 10u);
+  EXPECT_EQ(samples[1].ids.size(), 1u);
+  EXPECT_EQ(samples[1].finish, Finish::interrupted);
+  EXPECT_EQ(samples[2].ids.size(), 10u);
+}
+
+TEST_F(Generate, penalties_and_biases_change_what_greedy_takes) {
+  const Generated free = run(kPrompt, greedy(12));
+  GenerateOptions o = greedy(12);
+  o.penalties.logit_bias = {{free.ids[0], -1000}};
+  EXPECT_NE(run(kPrompt, o).ids[0], free.ids[0]);
+  o.penalties.logit_bias = {{7, 1000}};
+  EXPECT_EQ(run(kPrompt, o).ids, std::vector<int32_t>(12, 7));
+  o.penalties.frequency = 100;  // 7 loses 100 with each use
+  const Generated worn = run(kPrompt, o);
+  EXPECT_EQ(std::count(worn.ids.begin(), worn.ids.begin() + 9, 7), 9);
+  EXPECT_NE(worn.ids[11], 7);
+  o = greedy(12);
+  o.logprobs = 1;
+  o.penalties.logit_bias = {{7, 1000}};
+  run(kPrompt, o);
+  EXPECT_LT(probabilities[0].logprob, -1) << "what the model itself thinks of it";
+}
+
+TEST_F(Generate, a_spent_budget_ends_the_thought_and_the_answer_follows) {
+  const std::string prompt = "<|im_start|>user\nCompute 97 + 25.<|im_end|>\n<|im_start|>assistant\n<think>\n";
+  const Generated free = run(prompt, greedy(60));
+  ASSERT_NE(free.text.find("\n</think>"), std::string::npos);
+  const size_t thought = tokenizer.encode(free.text.substr(0, free.text.find("</think>"))).size();
+  GenerateOptions o = greedy(60);
+  o.thinking_budget = index(thought);
+  EXPECT_EQ(run(prompt, o).ids, free.ids) << "a budget that is not reached changes nothing";
+  o.thinking_budget = 0;
+  EXPECT_TRUE(run(prompt, o).text.starts_with("</think>"));
+  o.thinking_budget = 1;
+  const Generated brief = run(prompt, o);
+  const size_t newline = free.text.find('\n');
+  EXPECT_EQ(brief.text.substr(0, newline + 9), free.text.substr(0, newline + 1) + "</think>");
+  EXPECT_GT(brief.ids.size(), 0u);
 }
 
 TEST_F(Generate, reports_the_most_likely_tokens) {
@@ -256,6 +336,14 @@ TEST_F(Generate, refuses_what_makes_no_sense) {
   EXPECT_THROW(generate(engine, &tokenizer, state, {1}, o, on_token), Error);
   o.stop_strings = {"x"};
   EXPECT_THROW(generate(engine, nullptr, state, {1}, o, on_token), Error);
+  o = greedy(1);
+  o.thinking_budget = 5;
+  EXPECT_THROW(generate(engine, nullptr, state, {1}, o, on_token), Error);
+  o.thinking_budget = -1;
+  EXPECT_THROW(generate(engine, &tokenizer, state, {1}, o, on_token), Error);
+  o = greedy(1);
+  o.penalties.logit_bias = {{1 << 30, 1}};
+  EXPECT_THROW(generate(engine, &tokenizer, state, {1}, o, on_token), Error);
   o = greedy(1);
   o.sampling.top_p = 2;
   EXPECT_THROW(generate(engine, &tokenizer, state, {1}, o, on_token), Error);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -304,6 +305,7 @@ struct SyntaxTree {
   uint32_t slot_count = 0;
   ScopeLoads loads;
   bool has_blocks = false;
+  std::set<std::string> context_names;  // that are read where the caller's variables, or the globals, answer
 };
 
 }  // namespace nemotron::jinja

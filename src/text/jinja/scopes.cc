@@ -66,6 +66,14 @@ class Scope {
   }
   SlotRef reference(const std::string& name) const { return reference(name, function_); }
 
+  // Whether a name that is known holds what the context gives, until the scope sets it.
+  bool from_context(const std::string& name) const {
+    const Scope* scope = this;
+    while (!scope->entries_.count(name)) scope = scope->parent_;
+    const Entry& entry = scope->entries_.at(name);
+    return !entry.is_parameter && entry.load.from == SlotLoad::From::context;
+  }
+
   ScopeLoads loads() const {
     ScopeLoads out;
     for (const auto& [name, entry] : entries_) {
@@ -290,6 +298,7 @@ class Resolver {
       throw ParseFailure{"Can't assign to special loop variable in for-loop target", n.offset};
     }
     n.slot = scope.reference(n.name);
+    if (n.use == NameUse::load && scope.from_context(n.name)) tree_.context_names.insert(n.name);
     n.exported = tree_.has_blocks && n.use == NameUse::store && scope.is_root();
   }
 

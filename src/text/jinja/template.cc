@@ -102,6 +102,8 @@ Template Template::parse(std::string_view text, std::string name) {
   }
 }
 
+bool Template::reads(const std::string& variable) const { return tree_->context_names.count(variable) > 0; }
+
 std::string Template::render(const Json& variables, const RenderOptions& options) const {
   if (!variables.is_object()) {
     throw Error(

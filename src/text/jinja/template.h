@@ -52,6 +52,11 @@ class Template {
   // `variables` is an object: what the template sees besides its globals. Throws TemplateError.
   std::string render(const Json& variables, const RenderOptions& options) const;
 
+  // Whether the template looks at a variable of this name.
+  bool reads(const std::string& variable) const;
+  // Whether it says so anywhere, in its text or its code.
+  bool mentions(std::string_view text) const { return source_.find(text) != std::string::npos; }
+
  private:
   Template(std::string source, std::string name, std::unique_ptr<const SyntaxTree> tree);
 
