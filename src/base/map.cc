@@ -152,6 +152,12 @@ void OutputFile::write(const void* data, size_t count) {
   }
 }
 
+void OutputFile::add_hole(uint64_t count) {
+  const off_t end = lseek(descriptor_, 0, SEEK_CUR);
+  if (end < 0 || ftruncate(descriptor_, end + off_t(count)) != 0 || lseek(descriptor_, 0, SEEK_END) < 0)
+    fail("cannot make the file larger");
+}
+
 void OutputFile::commit() {
   const int descriptor = std::exchange(descriptor_, -1);
   if (close(descriptor) != 0) fail("cannot write the file");

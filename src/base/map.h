@@ -69,6 +69,7 @@ class OutputFile {
   OutputFile& operator=(const OutputFile&) = delete;
 
   void write(const void* data, size_t count);
+  void add_hole(uint64_t count);  // zeros at the end that take no place on disk; regular files only
   void commit();
 
  private:

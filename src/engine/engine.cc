@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "io/checkpoint.h"
 
 namespace nemotron {
@@ -39,7 +40,12 @@ Engine::Engine(const std::filesystem::path& folder, const EngineOptions& options
     : threads_(options.threads == 0 ? Threads::physical_cores() : options.threads),
       options_(options),
       context_{find_backend(options), threads_, arena_, checked_dt_min(options.dt_min)},
-      model_(load_model(folder, warnings_, threads_)) {}
+      model_(load_model(folder, warnings_, threads_)) {
+  uint64_t bytes = 0;
+  for (const auto& file : model_.mapped) bytes += file.size();
+  // A model that does not fit would push its own pages out again.
+  if (bytes < available_memory() / 10 * 9) prefetch_.emplace(model_.mapped);
+}
 
 StateFormat Engine::state_format() const {
   return {.real = context_.ops.real,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/prefetch.h"
 #include "model/model.h"
 
 namespace nemotron {
@@ -53,6 +54,7 @@ class Engine {
   EngineOptions options_;
   Context context_;  // before the model: a wrong backend or target is told before gigabytes are mapped
   Model model_;
+  std::optional<Prefetch> prefetch_;  // after the model: it ends before the files are unmapped
 };
 
 // Row t of any backend as floats.

@@ -403,6 +403,7 @@ Model load_model(const std::filesystem::path& folder, std::vector<std::string>& 
   }
   model.config = c.config;
   model.storage = storage;
+  model.mapped = c.tensors.mapped();
   warnings.insert(warnings.end(), c.warnings.begin(), c.warnings.end());
   return model;
 }

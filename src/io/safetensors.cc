@@ -409,6 +409,12 @@ const Tensor* Safetensors::find(std::string_view name) const {
   return place == NameIndex::kNone ? nullptr : &tensors_[place];
 }
 
+std::vector<std::span<const uint8_t>> Safetensors::mapped() const {
+  std::vector<std::span<const uint8_t>> out;
+  for (const Map& map : maps_) out.emplace_back(map.data(), map.size());
+  return out;
+}
+
 uint64_t Safetensors::total_bytes() const {
   uint64_t sum = 0;  // each file's part was checked against the size of the file
   for (const Tensor& t : tensors_) sum += t.bytes;

@@ -74,6 +74,8 @@ class Safetensors {
   const Tensor* find(std::string_view name) const;
   const uint8_t* data(const Tensor& t) const { return maps_[t.file].data() + t.offset; }
 
+  std::vector<std::span<const uint8_t>> mapped() const;  // every file's bytes
+
   const std::vector<std::filesystem::path>& files() const { return files_; }
   const Metadata& metadata() const { return metadata_; }  // of the first file
   uint64_t total_bytes() const;                           // of the data of all tensors

@@ -17,7 +17,8 @@ namespace nemotron {
 struct Model {
   Config config;
   Weights weights;
-  std::shared_ptr<const void> storage;  // the mapped files that the matrices look into
+  std::shared_ptr<const void> storage;           // the mapped files that the matrices look into
+  std::vector<std::span<const uint8_t>> mapped;  // their bytes
 };
 
 // Intermediates of one layer, for a backward pass.
