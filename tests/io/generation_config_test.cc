@@ -58,11 +58,11 @@ TEST(GenerationConfig, values_out_of_range_are_named) {
 
 TEST(GenerationConfig, settings_that_are_not_applied_are_warnings) {
   std::vector<std::string> warnings;
-  parse_generation_config(parse_json(R"({"repetition_penalty":1.0,"num_beams":1})", ""), "g", warnings);
+  parse_generation_config(parse_json(R"({"no_repeat_ngram_size":0,"num_beams":1})", ""), "g", warnings);
   EXPECT_TRUE(warnings.empty());
-  parse_generation_config(parse_json(R"({"repetition_penalty":1.2,"suppress_tokens":[1]})", ""), "g", warnings);
+  parse_generation_config(parse_json(R"({"no_repeat_ngram_size":2,"suppress_tokens":[1]})", ""), "g", warnings);
   ASSERT_EQ(warnings.size(), 2u);
-  expect_parts(warnings[0], {"repetition_penalty"});
+  expect_parts(warnings[0], {"no_repeat_ngram_size"});
 }
 
 }  // namespace
