@@ -27,6 +27,10 @@ constexpr Command kCommands[] = {
      define_score},
     {"Measure", "logits", "logits, hidden states, drafts and layer states, as safetensors",
      "nemotron logits models/pico --ids ids.json --out out.safetensors --states", define_logits},
+    {"Plan", "plan", "what a model needs and how fast it can be, on this machine and others",
+     "nemotron plan super --machine B200 --against gpt-oss-120b", define_plan},
+    {"Make", "make-random", "a folder of the true layout with random weights, for benchmarks and tests",
+     "nemotron make-random nano nano-6 --format nvfp4 --layers 0-6", define_make_random},
     {"Look inside", "inspect", "what a folder holds: layers, parameters, formats, bytes",
      "nemotron inspect models/pico", define_inspect},
     {"Look inside", "tokenize", "text to token ids and back", "echo 'Hello' | nemotron tokenize models/pico",
@@ -44,7 +48,7 @@ std::string overview() {
   const char* group = "";
   for (const Command& c : kCommands) {
     if (std::string_view(group) != c.group) text += fmt::format("\n{}\n", group = c.group);
-    text += fmt::format("  {:<10} {}\n", c.name, c.summary);
+    text += fmt::format("  {:<11} {}\n", c.name, c.summary);
   }
   return text +
          "\nDIR is a checkpoint folder as it is published: config.json, *.safetensors, tokenizer.json, "

@@ -14,6 +14,8 @@ std::function<int()> define_chat(CLI::App& app);
 std::function<int()> define_generate(CLI::App& app);
 std::function<int()> define_inspect(CLI::App& app);
 std::function<int()> define_logits(CLI::App& app);
+std::function<int()> define_make_random(CLI::App& app);
+std::function<int()> define_plan(CLI::App& app);
 std::function<int()> define_render(CLI::App& app);
 std::function<int()> define_score(CLI::App& app);
 std::function<int()> define_tokenize(CLI::App& app);
