@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/map.h"
 #include "cli/commands.h"
 #include "io/checkpoint.h"
 #include "model/presets.h"
+#include "plan/drawing.h"
 #include "plan/figures.h"
 #include "plan/rivals.h"
 #include "plan/study.h"
@@ -68,20 +70,22 @@ std::optional<Recipe> given_recipe(const std::string& name) {
 }
 
 // A Nemotron-H model stored by a recipe; `kv_scales` where its folder says how to store keys and values in FP8.
-Subject nemotron_subject(const Config& config, std::string name, std::string source, Architecture architecture,
+Subject nemotron_subject(const Config& config, const std::string& label, std::string source, Architecture architecture,
                          std::string weights, bool fp8_cache) {
+  const Preset* known = preset_of(config);
   Subject s;
   s.architecture = std::move(architecture);
-  s.architecture.name = std::move(name);
+  s.architecture.name = known ? known->long_name : label + ", a Nemotron-H model of no published size";
+  s.architecture.label = known ? known->name : label;
   s.architecture.source = std::move(source);
   s.weights = std::move(weights);
   s.deployed.kv = fp8_cache ? NumberFormat::fp8 : NumberFormat::bf16;
   s.own = {NumberFormat::f32, NumberFormat::f32, NumberFormat::f32, false};
-  s.stored_as = [config, title = s.architecture.name,
+  s.stored_as = [config, title = s.architecture.name, short_title = s.architecture.label,
                  from = s.architecture.source](const std::string& as) -> std::optional<Architecture> {
     try {
       Architecture a = describe(config, *find_recipe(as));
-      a.name = title, a.source = from;
+      a.name = title, a.label = short_title, a.source = from;
       return a;
     } catch (const Error&) {  // columns that are no whole blocks
       return {};
@@ -94,8 +98,9 @@ Subject folder_subject(const std::string& path, const Options& o) {
   const Checkpoint c = open_checkpoint(path);
   Config config = c.config;
   if (!c.has_mtp) config.mtp_layers.clear();
-  const Preset* known = preset_of(c.config);
-  const std::string name = known ? known->long_name : "a Nemotron-H model of no published size";
+  // "models/pico/" has no last name, "models/pico" has.
+  const std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
+  const std::string name = printable((folder.has_filename() ? folder : folder.parent_path()).filename().string(), 40);
   const auto recipe = given_recipe(o.weights);
   if (recipe) {
     return nemotron_subject(config, name, path + ": config.json", describe(config, *recipe),
@@ -118,14 +123,13 @@ Subject folder_subject(const std::string& path, const Options& o) {
 Subject config_subject(const std::string& path, const Options& o) {
   const Config config = parse_config(parse_json(nemotron::read_file(path, kMostConfig), path), path);
   const Recipe recipe = given_recipe(o.weights).value_or(Recipe::bf16);
-  const Preset* known = preset_of(config);
-  return nemotron_subject(config, known ? known->long_name : "a Nemotron-H model of no published size", path,
+  return nemotron_subject(config, printable(std::filesystem::path(path).filename().string(), 40), path,
                           describe(config, recipe), weights_label(config, recipe), recipe != Recipe::bf16);
 }
 
 Subject preset_subject(const Preset& preset, const std::string& format, const Options& o) {
   const Recipe recipe = given_recipe(o.weights.empty() ? format : o.weights).value_or(Recipe::nvfp4);
-  Subject s = nemotron_subject(preset.config, preset.long_name, preset.source, describe(preset.config, recipe),
+  Subject s = nemotron_subject(preset.config, preset.name, preset.source, describe(preset.config, recipe),
                                weights_label(preset.config, recipe), recipe != Recipe::bf16);
   if (*preset.uncertain) s.architecture.assumptions.emplace_back(preset.uncertain);
   return s;
@@ -170,6 +174,18 @@ Machine find_chosen(const std::string& name) {
       {.what = "no such machine", .where = "--machine", .expected = "one of " + names, .found = printable(name, 60)});
 }
 
+void write_drawings(const Study& study, const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw Error({.what = "cannot make the folder", .where = "--svg " + folder, .found = error.message()});
+  for (const auto& [name, text] :
+       {std::pair("cache.svg", draw_caches(study)), std::pair("throughput.svg", draw_throughput(study))}) {
+    OutputFile file(std::filesystem::path(folder) / name);
+    file.write(text.data(), text.size());
+    file.commit();
+  }
+}
+
 int plan(const Options& o) {
   StudyOptions options;
   options.context = parse_count(o.context, "--context", kMostContext);
@@ -189,6 +205,7 @@ int plan(const Options& o) {
   if (!o.machine.empty() || here) options.machine = find_chosen(o.machine.empty() ? "this" : o.machine);
 
   const Study study = make_study(std::move(options));
+  if (!o.svg.empty()) write_drawings(study, o.svg);
   const std::string out = o.json ? json_of(study) : text_of(study);
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     throw Error({.what = "cannot write to standard output"});

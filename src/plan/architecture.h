@@ -58,7 +58,7 @@ struct RecurrentGroup {
 };
 
 struct Architecture {
-  std::string name;
+  std::string name, label;               // in full; short, for tables and pictures
   std::string source;                    // where its numbers are from
   std::vector<std::string> assumptions;  // what its source leaves open
   uint64_t hidden = 0, vocabulary = 0, most_context = 0;

@@ -204,7 +204,7 @@ std::string filled(const char* text, const char* name) {
 
 Architecture build(const Shape& s, std::string_view weights) {
   Architecture a;
-  a.name = s.title;
+  a.name = a.label = s.title;
   a.source = filled(s.source, s.window != 0 ? s.name : s.title);
   if (s.open) a.assumptions.emplace_back(s.open);
   a.hidden = s.hidden;

@@ -177,7 +177,7 @@ ServedComparison compare_served(const Subject& s, const std::vector<Subject>& ag
     std::vector<Served>& table = out.tables.emplace_back();
     for (const Row& row : rows) {
       Served served = serve(row.architecture, row.caches, out, n);
-      served.model = row.subject->architecture.name;
+      served.model = row.subject->architecture.label;
       served.formats = row.formats;
       served.claimed = row.claimed;
       table.push_back(std::move(served));

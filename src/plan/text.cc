@@ -299,7 +299,7 @@ std::string side_by_side_section(const Study& s) {
   using A = const Architecture&;
   using S = const Subject&;
   using M = const OnMachine&;
-  line("", [](A a, S, M) { return a.name; });
+  line("", [](A a, S, M) { return a.label; });
   line("parameters", [](A a, S, M) { return in_billions(parameters(a).total.value()); });
   line("active", [](A a, S, M) { return in_billions(parameters(a).active.value()); });
   line("active without the input embedding", [](A a, S, M) {
