@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <unordered_map>
 
@@ -149,7 +150,9 @@ void append(std::string& out, const Json& value) {
   else if (value.is_double()) {
     const double d = value.number();
     out += std::isnan(d) ? "NaN" : std::isinf(d) ? (d > 0 ? "Infinity" : "-Infinity") : python_float(d);
-  } else if (value.is_string())
+  } else if (value.is_spelled())
+    out += value.spelled();
+  else if (value.is_string())
     append_quoted(out, value.string());
   else if (value.is_array()) {
     out += '[';
@@ -233,7 +236,13 @@ double Json::number() const {
   if (const auto* v = std::get_if<double>(&value_)) return *v;
   if (const auto* v = std::get_if<int64_t>(&value_)) return double(*v);
   if (const auto* v = std::get_if<uint64_t>(&value_)) return double(*v);
+  if (const auto* v = std::get_if<Spelled>(&value_)) return std::strtod(v->digits.c_str(), nullptr);
   wrong_kind("number", *this);
+}
+
+const std::string& Json::spelled() const {
+  if (const auto* v = std::get_if<Spelled>(&value_)) return v->digits;
+  wrong_kind("number beyond 64 bits and a double", *this);
 }
 
 const std::string& Json::string() const {
@@ -275,8 +284,8 @@ Json& Json::set(std::string_view key, Json value) {
 }
 
 const char* Json::kind() const {
-  static constexpr const char* names[] = {"null",   "boolean", "integer", "integer",
-                                          "number", "string",  "array",   "object"};
+  static constexpr const char* names[] = {"null",   "boolean", "integer", "integer", "number",
+                                          "string", "array",   "object",  "number"};
   return names[value_.index()];
 }
 

@@ -17,6 +17,12 @@ class Json {
   using Member = std::pair<std::string, Json>;
   using Object = std::vector<Member>;  // in the order of the file; keys are unique once parsed (the last one wins)
 
+  // A number that neither 64 bits nor a double hold, as the text it comes from spells it. parse_json makes none.
+  struct Spelled {
+    std::string digits;
+    friend bool operator==(const Spelled&, const Spelled&) = default;
+  };
+
   Json() = default;
   Json(std::nullptr_t) {}
   Json(bool b) : value_(b) {}
@@ -29,13 +35,15 @@ class Json {
   Json(std::string s) : value_(std::move(s)) {}
   Json(Array a) : value_(std::move(a)) {}
   Json(Object o) : value_(std::move(o)) {}
+  Json(Spelled s) : value_(std::move(s)) {}
 
   bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
   bool is_bool() const { return std::holds_alternative<bool>(value_); }
   bool is_int() const { return std::holds_alternative<int64_t>(value_); }
   bool is_uint() const { return std::holds_alternative<uint64_t>(value_); }  // 2^63 .. 2^64-1 only
   bool is_double() const { return std::holds_alternative<double>(value_); }
-  bool is_number() const { return is_int() || is_uint() || is_double(); }
+  bool is_spelled() const { return std::holds_alternative<Spelled>(value_); }
+  bool is_number() const { return is_int() || is_uint() || is_double() || is_spelled(); }
   bool is_string() const { return std::holds_alternative<std::string>(value_); }
   bool is_array() const { return std::holds_alternative<Array>(value_); }
   bool is_object() const { return std::holds_alternative<Object>(value_); }
@@ -45,6 +53,7 @@ class Json {
   int64_t integer() const;
   uint64_t unsigned_integer() const;
   double number() const;
+  const std::string& spelled() const;
   const std::string& string() const;
   const Array& array() const;
   Array& array();
@@ -66,7 +75,7 @@ class Json {
   friend bool operator==(const Json&, const Json&) = default;
 
  private:
-  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Array, Object> value_;
+  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Array, Object, Spelled> value_;
 };
 
 // Parses a whole text. Bare NaN, Infinity and -Infinity, which Python's json writes, are read as those doubles.

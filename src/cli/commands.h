@@ -15,6 +15,7 @@ std::function<int()> define_generate(CLI::App& app);
 std::function<int()> define_inspect(CLI::App& app);
 std::function<int()> define_logits(CLI::App& app);
 std::function<int()> define_make_random(CLI::App& app);
+std::function<int()> define_parse(CLI::App& app);
 std::function<int()> define_plan(CLI::App& app);
 std::function<int()> define_render(CLI::App& app);
 std::function<int()> define_score(CLI::App& app);

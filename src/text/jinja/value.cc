@@ -178,10 +178,21 @@ Value make_undefined(Heap& heap, std::string hint) {
   return Value(new Undefined(heap, std::move(hint), Value(), Value()));
 }
 
+// Digits alone are an integer of any size, all else is a double.
+static Value spelled_number(Heap& heap, std::string_view digits) {
+  const bool negative = digits.starts_with('-');
+  const std::string_view magnitude = digits.substr(negative);
+  if (magnitude.find_first_not_of("0123456789") != magnitude.npos)
+    return Value(Json(Json::Spelled{std::string(digits)}).number());
+  const BigInt value = BigInt::parse(magnitude, 10);
+  return make_integer(heap, negative ? -value : value);
+}
+
 Value from_json(Heap& heap, const Json& json) {
   if (json.is_bool()) return Value(json.boolean());
   if (json.is_int()) return Value(json.integer());
   if (json.is_uint()) return make_integer(heap, BigInt(json.unsigned_integer()));
+  if (json.is_spelled()) return spelled_number(heap, json.spelled());
   if (json.is_double()) return Value(json.number());
   if (json.is_string()) return make_string(heap, json.string());
   if (json.is_array()) {
