@@ -9,10 +9,9 @@
 #include <cctype>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
+#include "base/memory.h"
 #include "ops/peak.h"
 
 namespace nemotron {
@@ -58,26 +57,6 @@ double measure_bandwidth(Threads& threads, double available) {
     if (run >= 2 && now - start > std::chrono::milliseconds(400)) break;
   }
   return best;
-}
-
-// A line "MemTotal: 24576 kB" of /proc/meminfo in bytes; 0 without it.
-double meminfo(const std::string& field) {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with(field + ":")) return 1024 * std::strtod(line.c_str() + field.size() + 1, nullptr);
-  return 0;
-}
-
-// What a container leaves, or infinity.
-double cgroup_left() {
-  const auto number = [](const char* path) {
-    std::ifstream file(path);
-    double n = -1;
-    file >> n;
-    return file ? n : -1.0;
-  };
-  const double most = number("/sys/fs/cgroup/memory.max"), used = number("/sys/fs/cgroup/memory.current");
-  return most > 0 && used >= 0 ? std::max(most - used, 0.0) : 1e300;
 }
 
 }  // namespace
@@ -135,8 +114,8 @@ Machine measure_this_machine(Threads& threads) {
   m.name = "this";
   m.own = true;
   m.threads = threads.count();
-  m.memory = meminfo("MemTotal");
-  m.capacity = std::min(meminfo("MemAvailable"), cgroup_left());
+  m.memory = double(total_memory());
+  m.capacity = double(available_memory());
   m.bandwidth = measure_bandwidth(threads, m.capacity);
   m.bf16 = measure_fma_peak(threads);
   m.title = "this machine";
