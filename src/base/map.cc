@@ -147,9 +147,22 @@ void OutputFile::write(const void* data, size_t count) {
     const ssize_t put =
         ::write(descriptor_, static_cast<const char*>(data) + done, std::min(count - done, kMostPerCall));
     if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && errno == EINVAL && direct_) {  // a file system that takes the flag and then refuses
+      direct(false);
+      continue;
+    }
     if (put < 0) fail("cannot write the file");
     done += size_t(put);
   }
+}
+
+void OutputFile::direct(bool on) {
+#ifdef O_DIRECT
+  const int flags = fcntl(descriptor_, F_GETFL);
+  if (flags >= 0 && fcntl(descriptor_, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0) direct_ = on;
+#else
+  static_cast<void>(on);
+#endif
 }
 
 void OutputFile::add_hole(uint64_t count) {

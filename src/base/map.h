@@ -70,12 +70,20 @@ class OutputFile {
 
   void write(const void* data, size_t count);
   void add_hole(uint64_t count);  // zeros at the end that take no place on disk; regular files only
+
+  // Writes past the system's cache from here on, or no longer. A file of gigabytes is then written at the speed of the
+  // disk, and pushes nothing else out of memory. While it is on, addresses and counts are multiples of kDirect. Where
+  // the file system cannot, nothing changes.
+  void direct(bool on);
+  static constexpr size_t kDirect = 4096;
+
   void commit();
 
  private:
   [[noreturn]] void fail(const char* what) const;
   std::filesystem::path path_, temporary_;  // temporary_ is empty when the path is written directly
   int descriptor_ = -1;
+  bool direct_ = false;
 };
 
 }  // namespace nemotron

@@ -151,7 +151,7 @@ double RandomWeights::gain(const Stored& s) const {
     case Role::embedding:  // a row has `columns` elements of unit variance, or of 1 / columns
       return whole_.tie_word_embeddings ? 1 : std::sqrt(double(whole_.hidden_size));
     case Role::head:
-      return on_grid(0.8 * std::sqrt(2 * std::log(double(whole_.vocab_size))));
+      return on_grid(0.6 * std::sqrt(2 * std::log(double(whole_.vocab_size))));
     case Role::expert:
       if (!is("down_proj")) return 1;
       return (whole_.moe_latent_size ? 1 : residual) / kReluSquaredRms;

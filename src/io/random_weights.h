@@ -8,7 +8,8 @@
 //                deviation g / sqrt(columns), within 10 %: an input of unit variance gives an output of variance g^2.
 //   g            1; 1.5 for queries and keys, so that attention picks; what writes to the residual stream is divided by
 //                sqrt(layers), so that the stream only doubles its variance over any depth, and by 1.22 after relu^2,
-//                its root mean square. The head's g is 0.8 sqrt(2 ln V): logits whose softmax has 0.36 ln V nats.
+//                its root mean square. The head's g is 0.6 sqrt(2 ln V), at which the softmax of the logits
+//                has some 1.7 nats of entropy for the family's vocabulary and 3.6 for one of 2,048.
 //   head         the rows of added tokens and of bytes (io/random_tokenizer.h) are a quarter as large, where there are
 //                enough words beside them: an answer is made of words.
 //   embeddings   unit variance; 1/sqrt(H) where tied, or each token would predict itself.

@@ -5,6 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
 #include <utility>
 
 #include "base/json.h"
@@ -101,25 +105,41 @@ bool ShardWriter::write(size_t shard, const Fill& fill, Threads& threads, const 
     size_t place;  // in the buffer
   };
   const std::string head = header(shard);
-  OutputFile file(path(shard));
-  file.write(head.data(), head.size());
-
   uint64_t widest = kBuffer;
   for (const uint32_t i : shards_[shard].members)
     widest = std::max(widest, tensors_[i].bytes / uint64_t(row_count(tensors_[i])));
-  std::vector<uint8_t> buffer(widest);
+
+  // The header is written apart; data are written in whole sectors, the rest of a buffer goes before the next.
+  OutputFile file(path(shard));
+  constexpr size_t kSector = OutputFile::kDirect;
+  const size_t size = (widest + 2 * kSector - 1) / kSector * kSector;
+  const std::unique_ptr<uint8_t, decltype(&std::free)> buffer(static_cast<uint8_t*>(std::aligned_alloc(kSector, size)),
+                                                              std::free);
+  if (!buffer) throw std::bad_alloc();
+  size_t used = 0, rest = 0;  // bytes in the buffer; of them, those of an earlier round
+  const auto put = [&](size_t bytes) {
+    file.write(buffer.get(), bytes);
+    used = rest = used - bytes;
+    std::memmove(buffer.get(), buffer.get() + bytes, used);
+  };
+  const size_t head_sectors = head.size() / kSector * kSector;
+  file.write(head.data(), head_sectors);
+  used = rest = head.size() - head_sectors;
+  std::memcpy(buffer.get(), head.data() + head_sectors, used);
+  file.direct(true);
+
   std::vector<Piece> pieces;
-  size_t used = 0;
   const auto flush = [&] {
     threads.parallel(int64_t(pieces.size()), 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t p = begin; p < end; ++p) {
         const Piece& piece = pieces[size_t(p)];
-        fill(piece.tensor, piece.begin, piece.end, buffer.data() + piece.place);
+        fill(piece.tensor, piece.begin, piece.end, buffer.get() + piece.place);
       }
     });
-    file.write(buffer.data(), used);
     pieces.clear();
-    return step(std::exchange(used, 0));
+    const size_t made = used - rest;
+    put(used / kSector * kSector);
+    return step(made);
   };
   for (const uint32_t i : shards_[shard].members) {
     const index rows = row_count(tensors_[i]);
@@ -128,12 +148,14 @@ bool ShardWriter::write(size_t shard, const Fill& fill, Threads& threads, const 
     for (index row = 0; row < rows; row += many) {
       const index end = std::min(rows, row + many);
       const size_t bytes = size_t(end - row) * row_bytes;
-      if ((used + bytes > buffer.size() || pieces.size() == kMostPieces) && !flush()) return false;
+      if ((used + bytes > size || pieces.size() == kMostPieces) && !flush()) return false;
       pieces.push_back({i, row, end, used});
       used += bytes;
     }
   }
   if (!flush()) return false;
+  file.direct(false);
+  put(used);
   file.commit();
   return true;
 }
