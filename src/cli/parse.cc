@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/screen.h"
 #include "cli/tools.h"
 #include "text/chat_template.h"
 #include "text/output_parser.h"
@@ -33,18 +34,6 @@ struct Request {
 
 Json object(Json::Object members) { return Json(std::move(members)); }
 
-Json call_json(const ToolCall& call) {
-  return object({{"name", call.name}, {"arguments", call.arguments}, {"complete", call.complete}});
-}
-
-Json output_json(const ParsedOutput& output) {
-  const auto text = [](const std::optional<std::string>& t) { return t ? Json(*t) : Json(); };
-  Json::Array calls;
-  for (const ToolCall& call : output.tool_calls) calls.push_back(call_json(call));
-  return object(
-      {{"reasoning", text(output.reasoning)}, {"content", text(output.content)}, {"tool_calls", std::move(calls)}});
-}
-
 Json delta_json(const OutputDelta& delta) {
   switch (delta.kind) {
     case OutputDelta::kReasoning:
@@ -54,8 +43,8 @@ Json delta_json(const OutputDelta& delta) {
     case OutputDelta::kCallBegins:
       return object({{"tool_call", object({{"index", uint64_t{delta.index}}, {"name", delta.text}})}});
     case OutputDelta::kCallEnds: {
-      Json call = object({{"index", uint64_t{delta.index}}});
-      for (auto& [key, value] : call_json(delta.call).object()) call.set(key, std::move(value));
+      Json call = call_json(delta.call);
+      call.object().insert(call.object().begin(), {"index", uint64_t{delta.index}});
       return object({{"tool_call", std::move(call)}});
     }
     case OutputDelta::kRestart:
@@ -84,11 +73,7 @@ void answer(const Request& request, const ParseArguments& arguments) {
   }
   show(parser.finish());
   Json result = output_json(parser.result());
-  if (arguments.deltas) {
-    Json end = object({{"end", true}});
-    for (auto& [key, value] : result.object()) end.set(key, std::move(value));
-    result = std::move(end);
-  }
+  if (arguments.deltas) result.object().insert(result.object().begin(), {"end", true});
   print_line(result);
 }
 
