@@ -17,6 +17,7 @@
 #include "model/presets.h"
 #include "plan/drawing.h"
 #include "plan/figures.h"
+#include "plan/resident.h"
 #include "plan/rivals.h"
 #include "plan/study.h"
 
@@ -54,6 +55,12 @@ NumberFormat cache_format(const std::string& name) {
 }
 
 // ---- the model ----
+
+// A model, and what our own program needs to know to run it.
+struct Found {
+  Subject subject;
+  std::optional<Resident> resident;  // none for models that it does not run
+};
 
 std::string weights_label(const Config& config, Recipe recipe) {
   const Precision precision(config, recipe);
@@ -94,7 +101,32 @@ Subject nemotron_subject(const Config& config, const std::string& label, std::st
   return s;
 }
 
-Subject folder_subject(const std::string& path, const Options& o) {
+// Of a folder that does not exist yet: headers as long as the releases', and their tokenizer.
+Resident resident_of(const Config& config, Recipe recipe) {
+  Resident r{.config = config};
+  visit_stored(config, Precision(config, recipe), [&](const Stored& s) { r.tensors += s.tensors.size(); });
+  r.headers = 130 * r.tensors;
+  r.tokenizer = preset_of(config) ? 17'077'484 : 0;  // spec/model.md 9.1
+  return r;
+}
+
+Resident resident_of(const Checkpoint& c) {
+  Resident r{.config = c.config};
+  std::error_code ignored;
+  for (const std::filesystem::path& file : c.tensors.files()) r.headers += std::filesystem::file_size(file, ignored);
+  uint64_t bound = 0;
+  for (const Binding& b : c.bindings) {
+    bound += b.weight ? b.bytes : 0;
+    for (const Tensor* t : {b.block_scales, b.scale, b.input_scale}) bound += t ? t->bytes : 0;
+  }
+  r.headers -= std::min(r.headers, bound);  // whatever is mapped and no weight of the model
+  r.tensors = c.tensors.tensors().size();
+  const uintmax_t tokenizer = std::filesystem::file_size(c.folder / "tokenizer.json", ignored);
+  r.tokenizer = ignored ? 0 : tokenizer;
+  return r;
+}
+
+Found folder_subject(const std::string& path, const Options& o) {
   const Checkpoint c = open_checkpoint(path);
   Config config = c.config;
   if (!c.has_mtp) config.mtp_layers.clear();
@@ -103,8 +135,9 @@ Subject folder_subject(const std::string& path, const Options& o) {
   const std::string name = printable((folder.has_filename() ? folder : folder.parent_path()).filename().string(), 40);
   const auto recipe = given_recipe(o.weights);
   if (recipe) {
-    return nemotron_subject(config, name, path + ": config.json", describe(config, *recipe),
-                            weights_label(config, *recipe), *recipe != Recipe::bf16);
+    return {nemotron_subject(config, name, path + ": config.json", describe(config, *recipe),
+                             weights_label(config, *recipe), *recipe != Recipe::bf16),
+            resident_of(config, *recipe)};
   }
   auto next = c.bindings.begin();
   bool scales = false;
@@ -116,26 +149,28 @@ Subject folder_subject(const std::string& path, const Options& o) {
     scales = scales || entry.role == Role::kv_scale;
     return HowStored{number_format(b.format), bytes};
   });
-  return nemotron_subject(config, name, path + ": the headers of its tensors", std::move(a), "as its tensors are",
-                          scales);
+  return {
+      nemotron_subject(config, name, path + ": the headers of its tensors", std::move(a), "as its tensors are", scales),
+      resident_of(c)};
 }
 
-Subject config_subject(const std::string& path, const Options& o) {
+Found config_subject(const std::string& path, const Options& o) {
   const Config config = parse_config(parse_json(nemotron::read_file(path, kMostConfig), path), path);
   const Recipe recipe = given_recipe(o.weights).value_or(Recipe::bf16);
-  return nemotron_subject(config, printable(std::filesystem::path(path).filename().string(), 40), path,
-                          describe(config, recipe), weights_label(config, recipe), recipe != Recipe::bf16);
+  return {nemotron_subject(config, printable(std::filesystem::path(path).filename().string(), 40), path,
+                           describe(config, recipe), weights_label(config, recipe), recipe != Recipe::bf16),
+          resident_of(config, recipe)};
 }
 
-Subject preset_subject(const Preset& preset, const std::string& format, const Options& o) {
+Found preset_subject(const Preset& preset, const std::string& format, const Options& o) {
   const Recipe recipe = given_recipe(o.weights.empty() ? format : o.weights).value_or(Recipe::nvfp4);
   Subject s = nemotron_subject(preset.config, preset.name, preset.source, describe(preset.config, recipe),
                                weights_label(preset.config, recipe), recipe != Recipe::bf16);
   if (*preset.uncertain) s.architecture.assumptions.emplace_back(preset.uncertain);
-  return s;
+  return {std::move(s), resident_of(preset.config, recipe)};
 }
 
-Subject rival_subject(Architecture a, const std::string& name, const Options& o) {
+Found rival_subject(Architecture a, const std::string& name, const Options& o) {
   Subject s;
   s.architecture = std::move(a);
   const bool oss = s.architecture.recurrent.empty();
@@ -143,11 +178,11 @@ Subject rival_subject(Architecture a, const std::string& name, const Options& o)
   s.deployed.kv = oss ? NumberFormat::fp8 : NumberFormat::bf16;  // as NVIDIA's report served them (arXiv 2604.12374)
   s.own = s.deployed;
   s.stored_as = [name](const std::string& as) { return rival(name, as); };
-  return s;
+  return {std::move(s), {}};
 }
 
 // A folder, a config.json or a published name, in this order.
-Subject find_subject(const std::string& model, const Options& o) {
+Found find_subject(const std::string& model, const Options& o) {
   std::error_code ignored;
   if (std::filesystem::is_directory(model, ignored)) return folder_subject(model, o);
   if (path_exists(model)) return config_subject(model, o);
@@ -162,11 +197,8 @@ Subject find_subject(const std::string& model, const Options& o) {
                .found = printable(model, 100)});
 }
 
-Machine find_chosen(const std::string& name) {
-  if (name == "this") {
-    Threads threads(Threads::physical_cores());
-    return measure_this_machine(threads);
-  }
+Machine find_chosen(const std::string& name, Threads& threads) {
+  if (name == "this") return measure_this_machine(threads);
   if (std::optional<Machine> m = find_machine(name)) return *m;
   std::string names = "this";
   for (const Machine& m : machines()) names += ", " + m.name;
@@ -187,22 +219,35 @@ void write_drawings(const Study& study, const std::string& folder) {
 }
 
 int plan(const Options& o) {
+  const uint64_t program = resident_size();
   StudyOptions options;
   options.context = parse_count(o.context, "--context", kMostContext);
   options.batch = parse_count(o.batch, "--batch", kMostBatch);
-  options.subject = find_subject(o.model, o);
+  Found found = find_subject(o.model, o);
+  options.subject = std::move(found.subject);
   for (CacheFormats* f : {&options.subject.deployed, &options.subject.own}) {
     if (!o.kv.empty()) f->kv = cache_format(o.kv);
     if (!o.state.empty()) f->state = o.state == "f16" ? NumberFormat::f16 : NumberFormat::f32;
   }
-  Options released;  // --weights, --kv and --state are the planned model's
-  for (const std::string& name : o.against) options.against.push_back(find_subject(name, released));
+  const Options released;  // --weights, --kv and --state are the planned model's
+  for (const std::string& name : o.against) options.against.push_back(find_subject(name, released).subject);
   if (parameters(options.subject.architecture).total > Count(10'000'000'000))
     for (const char* name : {"gpt-oss-120b", "qwen3.5-122b-a10b"})
-      if (Subject other = find_subject(name, released); other.architecture.name != options.subject.architecture.name)
+      if (Subject other = find_subject(name, released).subject;
+          other.architecture.name != options.subject.architecture.name)
         options.caches_against.push_back(std::move(other));
-  const bool here = path_exists(o.model);
-  if (!o.machine.empty() || here) options.machine = find_chosen(o.machine.empty() ? "this" : o.machine);
+  const std::string machine = o.machine.empty() && path_exists(o.model) ? "this" : o.machine;
+  if (!machine.empty()) {
+    Threads threads(Threads::physical_cores());
+    options.machine = find_chosen(machine, threads);
+    if (found.resident) {
+      found.resident->program = program;
+      found.resident->threads = threads.count();
+      options.resident = [r = *found.resident](const Architecture& a, const Workload& w) {
+        return resident_memory(r, a, w);
+      };
+    }
+  }
 
   const Study study = make_study(std::move(options));
   if (!o.svg.empty()) write_drawings(study, o.svg);

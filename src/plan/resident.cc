@@ -1,0 +1,239 @@
+// Follows the engine's allocations without making them: pages of keys and values, states, scratch, tables.
+
+#include "plan/resident.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+#include <vector>
+
+#include "ops/ops.h"
+
+namespace nemotron {
+namespace {
+
+// Measured on Debian 12, x86-64; in bytes. What a process has touched of its code and libraries after answering, more
+// than at its start.
+constexpr uint64_t kAnsweringCode = 2'300'000;
+// A tensor's name, place and binding, of a folder.
+constexpr uint64_t kTensorTables = 320;
+// Tokenizer: tables of Unicode and rules, then vocabulary and merges as a multiple of the file; while it is read, its
+// JSON stands beside them.
+constexpr uint64_t kTokenizerFixed = 1'750'000;
+constexpr double kTokenizerFactor = 1.5, kTokenizerReading = 5.1;
+
+constexpr uint64_t kBlock = 4096, kMapped = 128 << 10;
+
+// What an aligned allocation takes: beyond glibc's threshold it is a mapping of its own.
+Count taken(Count size) {
+  const Count with_header = size + 80;
+  return with_header.value() < kMapped ? with_header : (with_header.value() + kBlock - 1) / kBlock * kBlock;
+}
+
+// An Arena (tensor/arena.h) that only remembers how far each of its blocks was used.
+class PretendArena {
+ public:
+  struct Mark {
+    size_t block = 0;
+    uint64_t used = 0;
+  };
+
+  void bytes(Count count) {
+    const uint64_t n = (std::max<uint64_t>(count.value(), 1) + 63) / 64 * 64;
+    while (at_.block < blocks_.size() && at_.used + n > blocks_[at_.block].size) at_ = {at_.block + 1, 0};
+    if (at_.block == blocks_.size()) {
+      blocks_.push_back(
+          {std::max(n, blocks_.empty() ? uint64_t{1} << 20 : (Count(blocks_.back().size) * 2).value()), 0});
+      at_.used = 0;
+    }
+    at_.used += n;
+    uint64_t& most = blocks_[at_.block].most;
+    most = std::max(most, at_.used);
+  }
+  void rows(index rows, index cols) { bytes(Count(4) * uint64_t(rows) * uint64_t(cols)); }
+
+  Mark mark() const { return at_; }
+  void rewind(Mark m) { at_ = m; }
+
+  Count touched() const {
+    Count sum;
+    for (const Block& b : blocks_) sum += b.most;
+    return sum;
+  }
+
+ private:
+  struct Block {
+    uint64_t size, most;
+  };
+  std::vector<Block> blocks_;
+  Mark at_;
+};
+
+class PretendScratch {
+ public:
+  explicit PretendScratch(PretendArena& arena) : arena_(arena), mark_(arena.mark()) {}
+  ~PretendScratch() { arena_.rewind(mark_); }
+  PretendScratch(const PretendScratch&) = delete;
+  PretendScratch& operator=(const PretendScratch&) = delete;
+
+ private:
+  PretendArena& arena_;
+  PretendArena::Mark mark_;
+};
+
+// The forward of model/model.cc and its layers, allocation by allocation.
+class PretendForward {
+ public:
+  PretendForward(const Config& c, int threads) : c_(c), threads_(threads) {}
+
+  // T rows of all sequences together, of which `heads` go through the head.
+  void run(index T, index heads) {
+    const PretendScratch whole(arena_);
+    arena_.rows(T, c_.hidden_size);
+    for (const LayerKind kind : kinds()) {
+      const PretendScratch layer(arena_);
+      arena_.rows(T, c_.hidden_size);
+      arena_.rows(T, c_.hidden_size);
+      mixer(kind, T);
+    }
+    const PretendScratch head(arena_);
+    arena_.rows(heads, c_.vocab_size);
+    linear(heads, c_.hidden_size, 1);
+  }
+
+  Count touched() const { return arena_.touched(); }
+
+ private:
+  std::vector<LayerKind> kinds() const {  // layers of a kind allocate alike
+    std::vector<LayerKind> kinds;
+    for (const LayerKind kind : c_.layers)
+      if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
+    return kinds;
+  }
+
+  void linear(index rows, index cols, index groups) {
+    const PretendScratch scratch(arena_);
+    arena_.bytes(Count(8) * uint64_t(groups + 1));
+    arena_.rows(rows, 16);
+    arena_.rows(threads_, 8 * round_up(cols, 16));
+  }
+
+  void mixer(LayerKind kind, index T) {
+    switch (kind) {
+      case LayerKind::mamba:
+        return mamba(T);
+      case LayerKind::attention:
+        return attention(T);
+      case LayerKind::moe:
+        return moe(T);
+      case LayerKind::mlp:
+        break;
+    }
+    arena_.rows(T, c_.intermediate_size);
+    linear(T, std::max(c_.hidden_size, c_.intermediate_size), 1);
+  }
+
+  void mamba(index T) {
+    const index D = c_.mamba_inner(), padded = round_up(c_.ssm_state_size, kLanes);
+    arena_.rows(T, c_.in_proj_rows());
+    linear(T, c_.hidden_size, 1);
+    arena_.rows(T, c_.conv_channels());
+    arena_.rows(T, D);
+    {
+      const PretendScratch scan(arena_);
+      for (int i = 0; i < 2; ++i) arena_.rows(T, c_.mamba_num_heads);
+      arena_.rows(1, c_.mamba_num_heads);
+      if (padded != c_.ssm_state_size) arena_.rows(T, 2 * c_.n_groups * padded);
+      arena_.rows(threads_, c_.mamba_head_dim * padded);
+    }
+    arena_.rows(T, D);
+    linear(T, D, 1);
+  }
+
+  void attention(index T) {
+    for (const index cols : {c_.query_width(), c_.kv_width(), c_.kv_width(), c_.query_width()}) arena_.rows(T, cols);
+    linear(T, std::max(c_.hidden_size, c_.query_width()), 1);
+    const PretendScratch scratch(arena_);
+    arena_.rows(threads_, 3 * kPage * round_up(c_.head_dim, 16));
+  }
+
+  void moe(index T) {
+    const index k = c_.num_experts_per_tok, X = c_.expert_width(), I = c_.moe_intermediate_size;
+    arena_.rows(T, c_.n_routed_experts);
+    linear(T, c_.hidden_size, 1);
+    for (int i = 0; i < 2; ++i) arena_.rows(T, k);
+    arena_.bytes(Count(8) * uint64_t(T) * uint64_t(k));
+    if (c_.moe_latent_size) arena_.rows(T, X);
+    for (const index cols : {X, I, X}) arena_.bytes(Count(4) * uint64_t(T) * uint64_t(k) * uint64_t(cols));
+    linear(T * k, std::max(X, I), std::min(c_.n_routed_experts, T * k));
+    if (c_.moe_latent_size) arena_.rows(T, X);
+    if (c_.n_shared_experts == 0) return;
+    arena_.rows(T, c_.moe_shared_expert_intermediate_size);
+    arena_.rows(T, c_.hidden_size);
+    linear(T, std::max(c_.hidden_size, c_.moe_shared_expert_intermediate_size), 1);
+  }
+
+  const Config& c_;
+  index threads_;
+  PretendArena arena_;
+};
+
+Count state_of_ours(const Config& c, const Architecture& a, const CacheFormats& f) {
+  Count bytes;
+  for (const RecurrentGroup& r : a.recurrent) {
+    const Count padded = Count(uint64_t(c.mamba_inner())) * uint64_t(round_up(c.ssm_state_size, kLanes));
+    const Count conv = Count(4) * r.conv_channels * (r.conv_kernel - 1);
+    bytes += (taken(bytes_of(f.state, padded)) + taken(conv)) * r.layers;
+  }
+  return bytes;
+}
+
+Count pages_of_ours(const Architecture& a, NumberFormat kv, uint64_t context) {
+  Count bytes;
+  for (const AttentionGroup& g : a.attention) {
+    const Count page = bytes_of(kv, Count(2) * g.kv_heads * g.head_dim * uint64_t(kPage));
+    bytes += taken(page) * g.layers * ((context + kPage - 1) / kPage);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Memory resident_memory(const Resident& r, const Architecture& a, const Workload& w) {
+  Memory m;
+  m.weights = weight_bytes(a, true) + r.headers;
+  m.kv = pages_of_ours(a, w.formats.kv, w.context) * w.batch;
+  m.state = state_of_ours(r.config, a, w.formats) * w.batch;
+
+  const Count rows = Count(w.batch) * std::min(w.prefill_chunk, w.context);
+  if (rows > Count(uint64_t{1} << 40))  // so that no product of rows and columns overflows below
+    throw Error({.what = "too many sequences to plan for", .where = "--batch", .found = std::to_string(w.batch)});
+  PretendForward forward(r.config, r.threads);
+  forward.run(index(rows.value()), index(w.batch));
+  forward.run(index(w.batch), index(w.batch));
+  m.activations = forward.touched() + Count(16) * a.vocabulary * w.batch;  // logits and the sampler's copies
+
+  Count vectors;  // widened when they are loaded
+  for (const WeightGroup& g : a.weights)
+    if (!g.multiplied && g.part != Part::embedding) vectors += g.parameters;
+  m.program = Count(r.program) + kAnsweringCode + Count(kTensorTables) * r.tensors + Count(4) * vectors +
+              Count(8) * w.context * w.batch;  // token ids, read and kept
+  if (r.tokenizer == 0) return m;
+  const auto file = double(r.tokenizer);
+  const Count after = kTokenizerFixed + uint64_t(kTokenizerFactor * file);
+  const Count reading = kTokenizerFixed + uint64_t(kTokenizerReading * file);
+  // The tokenizer is read before there is a cache or scratch: their memory is taken where its JSON was.
+  const Count later = m.kv + m.state + m.activations + after;
+  m.program += after + (reading > later ? reading.value() - later.value() : 0);
+  return m;
+}
+
+uint64_t resident_size() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t all = 0, resident = 0;
+  return file >> all >> resident ? resident * uint64_t(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace nemotron
