@@ -57,13 +57,26 @@ Dtype dtype_of(KvFormat f, Real real) {
 
 // One tensor of a state: how its elements lie in the state's buffers. `each(i, address)` visits element i in the file's
 // order.
+// Bytes that follow each other in the file: `count` pieces of `size` bytes that lie `stride` bytes apart in the state.
+struct Run {
+  std::byte* data;
+  size_t size, count = 1, stride = 0;
+
+  void save(std::vector<std::byte>& bytes) const {
+    for (size_t i = 0; i < count; ++i) bytes.insert(bytes.end(), data + i * stride, data + i * stride + size);
+  }
+  const uint8_t* load(const uint8_t* bytes) const {
+    for (size_t i = 0; i < count; ++i, bytes += size) std::memcpy(data + i * stride, bytes, size);
+    return bytes;
+  }
+};
+
 struct Part {
   std::string name;
   Dtype dtype;
   Shape shape;
   float scale = 1;
-  // Bytes of runs that are contiguous both in the file and in the state: [address, size].
-  std::vector<std::pair<std::byte*, size_t>> runs;
+  std::vector<Run> runs;
 };
 
 // The parts of one sequence. The state is not changed here; its buffers are written through the runs when loading.
@@ -87,11 +100,11 @@ std::vector<Part> parts(const State& state, int slot, const Config& c, const Wei
                {}};
       const size_t one = ssm_size(format.ssm, format.real), stride = size_t(round_up(c.ssm_state_size, kLanes)) * one;
       for (index r = 0; r < c.mamba_inner(); ++r)
-        ssm.runs.emplace_back(layer.ssm.data() + size_t(r) * stride, size_t(c.ssm_state_size) * one);
+        ssm.runs.push_back({layer.ssm.data() + size_t(r) * stride, size_t(c.ssm_state_size) * one});
       all.push_back(std::move(ssm));
     } else if (state.kinds()[i] == LayerKind::attention) {
       const auto& w = std::get<AttentionWeights>(weights.layers[i].mixer);
-      const size_t row = size_t(hd) * kv_size(format.kv, format.real);
+      const size_t one = kv_size(format.kv, format.real);
       for (const bool value : {false, true}) {
         const Vector& scale = value ? w.v_scale : w.k_scale;
         Part part{p + (value ? "v" : "k"),
@@ -99,10 +112,17 @@ std::vector<Part> parts(const State& state, int slot, const Config& c, const Wei
                   {T, heads, hd},
                   format.kv == KvFormat::fp8 && !scale.empty() ? scale[0] : 1,
                   {}};
-        for (index t = 0; t < T; ++t)
-          for (index h = 0; h < heads; ++h)
-            part.runs.emplace_back(
-                layer.page_data[size_t(t / kPage)] + size_t(((value ? heads : 0) + h) * kPage + t % kPage) * row, row);
+        // A position of a head is a row of its values, a column of its keys (ops.h).
+        for (index t = 0; t < T; ++t) {
+          for (index h = 0; h < heads; ++h) {
+            std::byte* matrix =
+                layer.page_data[size_t(t / kPage)] + size_t(((value ? heads : 0) + h) * kPage * hd) * one;
+            if (value)
+              part.runs.push_back({matrix + size_t(t % kPage * hd) * one, size_t(hd) * one});
+            else
+              part.runs.push_back({matrix + size_t(t % kPage) * one, one, size_t(hd), size_t(kPage) * one});
+          }
+        }
         all.push_back(std::move(part));
       }
     }
@@ -128,7 +148,7 @@ float widen(const std::byte* p, Dtype dtype) {
 
 OwnedTensor tensor_of(const Part& part, const std::string& prefix, bool as_float32) {
   OwnedTensor t{prefix + part.name, part.dtype, part.shape, {}};
-  for (const auto& [data, size] : part.runs) t.bytes.insert(t.bytes.end(), data, data + size);
+  for (const Run& run : part.runs) run.save(t.bytes);
   if (!as_float32) return t;
   const size_t one = dtype_size(t.dtype), count = t.bytes.size() / one;
   std::vector<std::byte> wide(count * sizeof(float));
@@ -214,10 +234,7 @@ size_t load_sequence(const Safetensors& file, index position, const Model& model
   const std::vector<Part> all = parts(state, slot, c, model.weights);
   for (const Part& part : all) {
     const uint8_t* data = file.data(need(file, prefix + part.name, part.dtype, part.shape));
-    for (const auto& [to, size] : part.runs) {
-      std::memcpy(to, data, size);
-      data += size;
-    }
+    for (const Run& run : part.runs) data = run.load(data);
   }
   return all.size();
 }

@@ -33,7 +33,7 @@ struct StateFormat {
 
 // One sequence in one layer; only the members of the layer's kind are in use.
 struct LayerState {
-  std::vector<Buffer> pages;          // attention: K then V, each [kv heads, kPage, head_dim]
+  std::vector<Buffer> pages;          // attention: K then V, as ops.h lays them out
   std::vector<std::byte*> page_data;  // their addresses, as ops take them
   Buffer conv;                        // mamba: [K-1, CD] reals, the last rows before the convolution, oldest first
   Buffer ssm;                         // mamba: [NH, P, round_up(N, 16)]

@@ -7,7 +7,10 @@
 //   then meet
 //     in a tree (k with k+8, k+4, k+2, k+1). Columns beyond the end count as zeros.
 //   * a matrix with k_segments S sums each of S equal runs of its columns so, and the runs in a binary tree.
-//   * attention handles positions in pages of kPage, aligned to absolute positions; pages meet in ascending order.
+//   * attention handles positions in pages of kPage, aligned to absolute positions. Within a page a score is one sum in
+//   ascending
+//     head_dim, a value one in ascending position, both with fused multiply-add; pages meet in ascending order within
+//     a span of kSpan, spans in ascending order.
 //   * expert outputs meet in a binary tree over expert numbers, empty subtrees skipped.
 // The `ref` backend computes in double, in plain loops; the `cpu` backend in float32, with the same bits on every
 // target.
@@ -41,11 +44,13 @@ constexpr index round_up(index n, index to) { return (n + to - 1) / to * to; }
 enum class KvFormat : uint8_t { real, bf16, fp8 };
 // How a Mamba state rests between tokens: as the backend's own numbers, or FP16 with stochastic rounding after every
 // token.
+inline constexpr index kSpan = 8;   // pages that meet before they meet others
 enum class SsmFormat : uint8_t { real, f16 };
 size_t kv_size(KvFormat f, Real real);  // bytes an element
 size_t ssm_size(SsmFormat f, Real real);
 
-// Keys and values of one sequence in one layer. A page holds K then V, each [kv heads, kPage, head_dim].
+// Keys and values of one sequence in one layer. A page holds K [kv heads, head_dim, kPage] then V [kv heads, kPage,
+// head_dim]: each as the product that reads it wants its right side, with what is summed over going down.
 struct KvCache {
   std::byte* const* pages = nullptr;  // page b holds positions b*kPage ..
   KvFormat format = KvFormat::real;

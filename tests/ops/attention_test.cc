@@ -187,6 +187,47 @@ TEST(attention, keeps_law_1_at_every_page_border) {
   }
 }
 
+TEST(attention, keeps_law_1_at_every_span_border) {
+  Rng rng(6);
+  constexpr index span = kSpan * kPage;
+  for (const KvFormat format : {KvFormat::real, KvFormat::bf16, KvFormat::fp8}) {
+    for (const index positions : {span - 1, span, span + 1, 2 * span, 3 * span - 20}) {
+      for (const index rows : {1, 5}) {
+        const Attention a(rng, {4, 2, 8}, format, {{positions - rows, rows}, {3, 1}});
+        expect_parity([&](const auto& m) { return a.run(m); }, a.bound());
+        // Enough threads to cut the context, and too many.
+        const std::vector<float> want = a.run(cpu(1));
+        for (const int threads : {2, 7, 16}) expect_same_bits(a.run(cpu(threads)), want);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(attention, gives_a_row_the_same_bits_in_a_prompt_and_alone_beyond_a_span) {
+  Rng rng(7);
+  const AttentionShape shape{16, 2, 16};
+  const index q_cols = 16 * 16, kv_cols = 2 * 16;
+  for (const index history : {kSpan * kPage - 3, 2 * kSpan * kPage + 61}) {
+    const Attention whole(rng, shape, KvFormat::bf16, {{history, 40}});
+    for_every_target([&] {
+      const std::vector<float> want = whole.run(cpu());
+      for (const index row : {0, 1, 2, 3, 4, 39}) {
+        const auto part = [&](const std::vector<float>& rows, index cols, index begin, index end) {
+          return std::vector<float>(rows.begin() + begin * cols, rows.begin() + end * cols);
+        };
+        Attention one = whole;
+        one.sequences = {{history + row, 1}};
+        one.past_k = {join(whole.past_k[0], part(whole.k, kv_cols, 0, row))};
+        one.past_v = {join(whole.past_v[0], part(whole.v, kv_cols, 0, row))};
+        one.q = part(whole.q, q_cols, row, row + 1);
+        one.k = part(whole.k, kv_cols, row, row + 1), one.v = part(whole.v, kv_cols, row, row + 1);
+        for (const int threads : {1, 2, 5}) expect_same_bits(one.run(cpu(threads)), part(want, q_cols, row, row + 1));
+      }
+    });
+  }
+}
+
 TEST(attention, gives_a_row_the_same_bits_for_any_cut_of_its_sequence) {
   Rng rng(3);
   for (const KvFormat format : {KvFormat::real, KvFormat::bf16, KvFormat::fp8}) {
@@ -224,6 +265,19 @@ TEST(attention, bears_scores_far_apart) {
   expect_parity([&](const auto& m) { return low.run(m); }, low.bound());
 }
 
+TEST(attention, keeps_a_nan_of_an_fp8_cache) {
+  Rng rng(8);
+  Attention a(rng, {2, 1, 20}, KvFormat::fp8, {{0, 3}});
+  a.v[20 + 7] = NAN;  // the second position's value, seen by rows 1 and 2
+  for_every_target([&] {
+    const std::vector<float> y = a.run(cpu());
+    for (index row = 0; row < 3; ++row)
+      for (index head = 0; head < 2; ++head)
+        for (index d = 0; d < 20; ++d)
+          EXPECT_EQ(std::isnan(y[size_t((row * 2 + head) * 20 + d)]), row > 0 && d == 7) << row << " " << d;
+  });
+}
+
 TEST(kv_store, of_every_backend_writes_the_same_codes_where_they_belong) {
   Rng rng(5);
   for (const KvFormat format : {KvFormat::bf16, KvFormat::fp8}) {
@@ -233,7 +287,8 @@ TEST(kv_store, of_every_backend_writes_the_same_codes_where_they_belong) {
     a.run(reference(), &want);
     const size_t size = kv_size(format, Real::f64);
     const auto code = [&](index page, bool value, index head, index position, index d) {
-      const auto at = size_t(((page * 4 + (value ? 2 : 0) + head) * kPage + position) * 20 + d) * size;
+      const index start = (page * 4 + (value ? 2 : 0) + head) * kPage * 20;
+      const auto at = size_t(start + (value ? position * 20 + d : d * kPage + position)) * size;
       uint16_t c = 0;
       std::memcpy(&c, &want[at], size);
       return c;

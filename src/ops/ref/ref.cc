@@ -184,7 +184,8 @@ void store_kv(std::byte* page, index i, KvFormat format, float scale, double val
 
 // Index in its page of element d of head g at a position; values follow the keys.
 index kv_index(const AttentionShape& shape, index g, index position, index d, bool value) {
-  return ((value ? shape.kv_heads + g : g) * kPage + position % kPage) * shape.head_dim + d;
+  if (value) return ((shape.kv_heads + g) * kPage + position % kPage) * shape.head_dim + d;
+  return (g * shape.head_dim + d) * kPage + position % kPage;
 }
 
 void kv_store(Threads& threads, const AttentionShape& shape, Rows k, Rows v, std::span<const Segment> segments,
