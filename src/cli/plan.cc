@@ -219,7 +219,7 @@ void write_drawings(const Study& study, const std::string& folder) {
 }
 
 int plan(const Options& o) {
-  const uint64_t program = resident_size();
+  const uint64_t program = program_size();  // before a folder's weights are mapped, too
   StudyOptions options;
   options.context = parse_count(o.context, "--context", kMostContext);
   options.batch = parse_count(o.batch, "--batch", kMostBatch);

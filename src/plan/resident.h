@@ -13,7 +13,7 @@ struct Resident {
   uint64_t headers = 0;    // bytes of the mapped weight files that are no tensor
   uint64_t tensors = 0;    // of the folder
   uint64_t tokenizer = 0;  // bytes of tokenizer.json; 0: none
-  uint64_t program = 0;    // resident bytes of a process of this program that has loaded nothing
+  uint64_t program = 0;    // bytes of the mapped program and its libraries
   int threads = 1;
 };
 
@@ -21,7 +21,7 @@ struct Resident {
 // a time. Weights are all of the mapped files: the engine brings them in in the background.
 Memory resident_memory(const Resident& r, const Architecture& a, const Workload& w);
 
-// Resident bytes of this process now.
-uint64_t resident_size();
+// Bytes of the files mapped in this process: before anything else is, the program and its libraries.
+uint64_t program_size();
 
 }  // namespace nemotron
