@@ -1,125 +1,66 @@
 // `nemotron chat`: a conversation in the terminal, or through a pipe.
 
-#include <editline/readline.h>
 #include <fmt/format.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
-#include <clocale>
 #include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iostream>
 
 #include "base/error.h"
+#include "base/map.h"
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/prompt.h"
 #include "cli/sampling.h"
+#include "cli/screen.h"
 #include "cli/tokenizer.h"
+#include "cli/tools.h"
 #include "engine/generate.h"
-#include "text/reasoning.h"
+#include "text/saved_conversation.h"
 
 namespace nemotron::cli {
 namespace {
 
 constexpr const char* kHelp =
-    "  /help              this list\n"
-    "  /clear             forget the conversation\n"
-    "  /think on|off|low  how much the model reasons before it answers\n"
-    "  /system TEXT       set the system message (and forget the conversation)\n"
-    "  /save FILE         write the conversation\n"
-    "  /load FILE         go on with a saved one\n"
-    "  /stats             tokens, speed, memory\n"
-    "  /quit              leave (so does Ctrl-D)\n"
-    "  A line that ends in \\ goes on in the next. Ctrl-C ends an answer.\n";
-constexpr const char* kFileFormat = "nemotron-conversation-1";
+    "  /help          this list\n"
+    "  /clear         forget the conversation\n"
+    "  /think LEVEL   how much the model reasons before it answers: on, off, low, medium, high, or at most N tokens\n"
+    "  /system TEXT   set the system message (and forget the conversation)\n"
+    "  /tools FILE    offer the functions of FILE; `/tools off` offers none, `/tools` lists them\n"
+    "  /save FILE     write the conversation\n"
+    "  /load FILE     go on with a saved one\n"
+    "  /stats         tokens, speed, memory\n"
+    "  /quit          leave (so does Ctrl-D)\n"
+    "  A line that ends in \\ goes on in the next. Ctrl-C ends an answer. When the model calls a function, type what "
+    "it\n"
+    "  returns.\n";
 
 struct Options {
   std::shared_ptr<ModelOptions> model;
   std::shared_ptr<SamplingOptions> sampling;
-  std::string system, think = "on", reasoning = "auto";
+  PromptOptions prompt;
+  std::string system, tools, reasoning = "auto";
 };
 
-// Reads lines: with editing and history in a terminal, plainly from a pipe.
-class Input {
- public:
-  explicit Input(bool terminal) : terminal_(terminal) {
-    if (!terminal_) return;
-    // libedit splits what is typed into characters by the locale; one without multi-byte characters gives way to UTF-8.
-    if (!std::setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
-    const char* home = std::getenv("HOME");
-    if (home) history_ = std::string(home) + "/.nemotron_history";
-    using_history();
-    stifle_history(1000);
-    if (!history_.empty()) read_history(history_.c_str());
-  }
-  ~Input() {
-    if (!history_.empty()) write_history(history_.c_str());  // a history that cannot be kept is no reason to complain
-  }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
+// A call as templates and OpenAI's API have it; some templates want ids of nine characters.
+Json numbered_call(const ToolCall& call, size_t number) {
+  return Json()
+      .set("id", fmt::format("call{:05}", number))
+      .set("type", "function")
+      .set("function", Json().set("name", call.name).set("arguments", call.arguments));
+}
 
-  // The next message; false at the end of input.
-  bool read(std::string& text) {
-    text.clear();
-    std::string line;
-    while (read_line(text.empty() ? "> " : ". ", line)) {
-      const bool more = line.ends_with('\\');
-      if (more) line.pop_back();
-      text += line;
-      if (!more) return true;
-      text += '\n';
-    }
-    return !text.empty();
-  }
-
- private:
-  bool read_line(const char* prompt, std::string& line) {
-    if (!terminal_) return static_cast<bool>(std::getline(std::cin, line));
-    const std::unique_ptr<char, void (*)(void*)> typed(readline(prompt), std::free);
-    if (!typed) return false;
-    line = typed.get();
-    if (!line.empty()) add_history(line.c_str());
-    return true;
-  }
-
-  bool terminal_;
-  std::string history_;
-};
-
-// Shows an answer as it comes; the reasoning dimmed, where it is shown at all.
-class Screen {
- public:
-  Screen(bool colour, bool reasoning) : colour_(colour), reasoning_(reasoning) {}
-
-  void show(const ReasoningSplitter::Parts& parts) {
-    if (reasoning_ && !parts.reasoning.empty()) {
-      write((colour_ && !dim_ ? "\033[2;36m" : "") + parts.reasoning);
-      dim_ = true;
-    }
-    if (!parts.answer.empty()) {
-      leave_reasoning();
-      write(parts.answer);
-    }
-  }
-  void end() {
-    leave_reasoning();
-    write("\n");
-  }
-
- private:
-  void leave_reasoning() {
-    if (dim_) write(colour_ ? "\033[0m\n" : "\n");
-    dim_ = false;
-  }
-  static void write(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-  }
-  bool colour_, reasoning_, dim_ = false;
-};
+Json reply_message(const ParsedOutput& output) {
+  Json reply = message("assistant", output.content.value_or(""));
+  if (output.reasoning) reply.set("reasoning_content", *output.reasoning);
+  Json::Array calls;
+  for (const ToolCall& call : output.tool_calls)
+    if (call.complete) calls.push_back(numbered_call(call, calls.size()));
+  if (!calls.empty()) reply.set("tool_calls", std::move(calls));
+  return reply;
+}
 
 class Chat {
  public:
@@ -128,8 +69,8 @@ class Chat {
         engine_(o.model->folder, o.model->engine),
         tokenizer_(open_tokenizer(o.model->folder, engine_.config())),
         prompts_(o.model->folder),
-        state_(make_state(engine_.config(), engine_.state_format())),
-        think_(o.think) {
+        kwargs_(parse_kwargs(o.prompt.kwargs)),
+        state_(make_state(engine_.config(), engine_.state_format())) {
     std::vector<std::string> warnings = engine_.warnings();
     generation_ = resolve(*o.sampling, load_generation_config(o.model->folder, warnings), engine_.config());
     need_tokenizer(tokenizer_, o.model->folder);
@@ -138,37 +79,42 @@ class Chat {
                    .where = o.model->folder,
                    .hint = "a base model continues text: use `nemotron generate`"});
     print_warnings(warnings);
+    set_think(o.prompt.think, "--think");
+    if (!o.tools.empty()) offer(read_tools(o.tools));
     clear(o.system);
   }
 
   int run() {
     const bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     const bool reasoning = options_.reasoning == "auto" ? terminal : options_.reasoning == "show";
+    style_ = {.colour = terminal, .reasoning = reasoning};
     if (terminal)
       fmt::print("{}: {}, {} threads. /help lists the commands.\n", options_.model->folder, engine_.config().pattern(),
                  engine_.context().threads.count());
     Input input(terminal);
     std::string text;
-    while (input.read(text)) {
-      if (text.empty()) continue;
+    for (;;) {
+      const std::vector<WaitingCall> waiting = unanswered_calls(conversation_.messages);
+      if (!input.read(waiting.empty() ? "> " : waiting[0].name + " returns> ", text)) return 0;
       try {
-        if (text[0] == '/' && !text.starts_with("//")) {
-          if (!command(text)) break;
-        } else {
-          answer(text[0] == '/' ? text.substr(1) : text, terminal, reasoning);
+        if (text.starts_with('/') && !text.starts_with("//")) {
+          if (!command(text)) return 0;
+        } else if (!text.empty() || !waiting.empty()) {
+          take(message(waiting.empty() ? "user" : "tool", text.starts_with("//") ? text.substr(1) : text));
         }
       } catch (const Error& e) {  // one bad line does not end a conversation in a terminal
         if (!terminal) throw;
         std::fprintf(stderr, "%s\n", e.what());
       }
     }
-    return 0;
   }
 
  private:
+  Json::Array& messages() { return conversation_.messages.array(); }
+
   void clear(const std::string& system) {
-    messages_ = Json(Json::Array{});
-    if (!system.empty()) messages_.array().push_back(message("system", system));
+    messages().clear();
+    if (!system.empty()) messages().push_back(message("system", system));
     forget();
   }
 
@@ -179,50 +125,52 @@ class Chat {
     held_.clear();
   }
 
-  void answer(const std::string& text, bool terminal, bool show_reasoning) {
-    messages_.array().push_back(message("user", text));
-    Generated out;
-    Json reply = message("assistant", "");
+  // A message of the user's, or what a called function returns; the model answers when no call waits any more.
+  void take(Json next) {
+    const std::vector<WaitingCall> waiting = unanswered_calls(conversation_.messages);
+    if (!waiting.empty()) next.set("name", waiting[0].name).set("tool_call_id", waiting[0].id);
+    messages().push_back(std::move(next));
+    if (waiting.size() > 1) return;
     try {
-      const std::string prompt = prompts_.render(messages_, think_kwargs(think_));
-      ReasoningSplitter splitter(ReasoningSplitter::opens(prompt));
-      Screen screen(terminal, show_reasoning);
-      std::string reasoning, content;
-      const auto take = [&](const ReasoningSplitter::Parts& parts) {
-        reasoning += parts.reasoning;
-        content += parts.answer;
-        screen.show(parts);
-      };
-      const Interrupt interrupt;
-      out = generate(engine_, &*tokenizer_, state_, new_ids(prompt), generation_, [&](const GeneratedToken& token) {
-        take(splitter.put(token.text));
-        return !Interrupt::requested();
-      });
-      take(splitter.finish());
-      screen.end();
-      reply.set("content", content);
-      if (!reasoning.empty()) reply.set("reasoning_content", reasoning);
+      answer();
     } catch (...) {
-      messages_.array().pop_back();
+      messages().pop_back();
       forget();
       throw;
     }
+  }
+
+  void answer() {
+    const Prompt prompt = prompts_.render(conversation_.messages, conversation_.tools, kwargs_,
+                                          Effort::parse(conversation_.think, "--think"));
+    GenerateOptions options = generation_;
+    options.thinking_budget = prompt.thinking_budget;
+    hold(tokenizer_->encode(prompt.text));
+    OutputParser parser(output_style(prompt.text, kwargs_), schemas_.empty() ? nullptr : &schemas_);
+    Screen screen(style_);
+    const Interrupt interrupt;
+    const auto show = [&](const GeneratedToken& token) {
+      screen.show(parser.put(token.text));
+      return !Interrupt::requested();
+    };
+    const Generated out = generate(engine_, &*tokenizer_, state_, held_, options, show);
+    screen.show(parser.finish());
+    screen.end();
     held_.insert(held_.end(), out.ids.begin(), out.ids.end() - 1);  // the last one was sampled, not fed
-    messages_.array().push_back(std::move(reply));
+    messages().push_back(reply_message(parser.result()));
     prompt_tokens_ += out.prompt_tokens, prompt_seconds_ += out.prompt_seconds;
     new_tokens_ += index(out.ids.size()), new_seconds_ += out.seconds;
     if (out.finish == Finish::length)
       std::fprintf(stderr, "[ended after %zu tokens; --max-tokens allows more]\n", out.ids.size());
+    for (const ToolCall& call : parser.result().tool_calls)
+      if (!call.complete) std::fprintf(stderr, "[the call that was cut off is left out of the conversation]\n");
   }
 
-  // The ids of a prompt that the state does not hold yet. A prompt that does not go on from what the state holds, as
-  // when the template leaves old reasoning out, starts over.
-  std::vector<int32_t> new_ids(const std::string& prompt) {
-    std::vector<int32_t> ids = tokenizer_->encode(prompt);
+  // Makes `ids` what the state goes on to hold. Ids that do not go on from what it has seen, as when the template
+  // leaves old reasoning out, start over.
+  void hold(std::vector<int32_t> ids) {
     if (ids.size() <= held_.size() || !std::equal(held_.begin(), held_.end(), ids.begin())) forget();
-    std::vector<int32_t> rest(ids.begin() + index(held_.size()), ids.end());
     held_ = std::move(ids);
-    return rest;
   }
 
   // False for /quit.
@@ -239,7 +187,9 @@ class Chat {
     else if (name == "/system")
       clear(rest);
     else if (name == "/think")
-      set_think(rest);
+      set_think(rest, "/think");
+    else if (name == "/tools")
+      set_tools(rest);
     else if (name == "/save")
       save(rest);
     else if (name == "/load")
@@ -252,42 +202,43 @@ class Chat {
     return true;
   }
 
-  void set_think(const std::string& mode) {
-    if (!is_think_mode(mode))
-      throw Error({.what = "no such mode", .where = "/think", .expected = "on, off or low", .found = mode});
-    think_ = mode;
+  void set_think(const std::string& level, const char* where) {
+    const Effort effort = Effort::parse(level, where);
+    prompts_.check(effort);
+    conversation_.think = effort.name();
+  }
+
+  void offer(Tools tools) {
+    conversation_.tools = std::move(tools.list);
+    schemas_ = std::move(tools.schemas);
+  }
+
+  void set_tools(const std::string& path) {
+    if (path == "off")
+      offer({});
+    else if (!path.empty())
+      offer(read_tools(path));
+    for (const std::string& name : tool_names(conversation_.tools)) fmt::print("{}\n", name);
   }
 
   void save(const std::string& path) {
     if (path.empty()) throw Error({.what = "a file name is missing", .where = "/save"});
-    Json file;
-    file.set("format", kFileFormat).set("think", think_).set("messages", messages_);
-    std::ofstream out(path, std::ios::binary);
-    out << file.dump() << '\n';
-    out.close();
-    if (!out) throw Error({.what = "cannot be written", .where = path});
-    fmt::print("{} messages saved\n", messages_.array().size());
+    const std::string text = dump_conversation_file(conversation_);
+    OutputFile file(path);
+    file.write(text.data(), text.size());
+    file.commit();
+    fmt::print("{} messages saved\n", messages().size());
   }
 
   void load(const std::string& path) {
     if (path.empty()) throw Error({.what = "a file name is missing", .where = "/load"});
-    const Json file = parse_json(read_file(path), path);
-    const Json *format = file.find("format"), *think = file.find("think"), *messages = file.find("messages");
-    const auto fail = [&](const char* expected) {
-      return Error({.what = "not a saved conversation", .where = path, .expected = expected});
-    };
-    if (!format || *format != Json(kFileFormat)) throw fail("\"format\": \"nemotron-conversation-1\"");
-    if (!think || !think->is_string() || !is_think_mode(think->string())) throw fail("\"think\": on, off or low");
-    if (!messages || !messages->is_array()) throw fail("\"messages\": a list");
-    for (const Json& m : messages->array()) {
-      const Json *role = m.find("role"), *content = m.find("content");
-      if (!role || !role->is_string() || !content || !content->is_string())
-        throw fail("messages with \"role\" and \"content\" texts");
-    }
-    think_ = think->string();
-    messages_ = *messages;
+    SavedConversation loaded = parse_conversation_file(nemotron::read_file(path, kMostFile), path);
+    ToolSchemas schemas = ToolSchemas::from_json(loaded.tools, path + ": tools");
+    prompts_.check(Effort::parse(loaded.think, path));
+    conversation_ = std::move(loaded);
+    schemas_ = std::move(schemas);
     forget();
-    fmt::print("{} messages loaded\n", messages_.array().size());
+    fmt::print("{} messages loaded\n", messages().size());
   }
 
   void stats() {
@@ -299,14 +250,18 @@ class Chat {
                engine_.context().ops.real == Real::f32 ? cpu_target() : "", engine_.context().threads.count());
   }
 
+  static constexpr uint64_t kMostFile = uint64_t{64} << 20;
+
   const Options& options_;
   Engine engine_;
   std::optional<Tokenizer> tokenizer_;
   Prompts prompts_;
+  Json kwargs_;
   State state_;
-  std::string think_;
   GenerateOptions generation_;
-  Json messages_;
+  SavedConversation conversation_;
+  ToolSchemas schemas_;  // of conversation_.tools
+  Screen::Style style_;
   std::vector<int32_t> held_;  // the ids the state has seen
   index prompt_tokens_ = 0, new_tokens_ = 0;
   double prompt_seconds_ = 0, new_seconds_ = 0;
@@ -318,7 +273,8 @@ std::function<int()> define_chat(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model = add_model_options(app);
   app.add_option("--system", o->system, "a system message");
-  add_think_option(app, o->think);
+  add_prompt_options(app, o->prompt);
+  app.add_option("--tools", o->tools, "functions that the model may call: a JSON list, as in OpenAI's API");
   app.add_option("--reasoning", o->reasoning, "show or hide the reasoning (default: shown in a terminal)")
       ->check(CLI::IsMember({"show", "hide", "auto"}));
   o->sampling = add_sampling_options(app);

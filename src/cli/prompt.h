@@ -4,9 +4,13 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/json.h"
+#include "tensor/tensor.h"
+#include "text/effort.h"
+#include "text/output_parser.h"
 
 namespace CLI {
 class App;
@@ -21,10 +25,21 @@ namespace nemotron::cli {
 // {"role": role, "content": content}
 Json message(const std::string& role, const std::string& content);
 
-// --think on|off|low, and the template's switches for it (spec/model.md 9.2).
-void add_think_option(CLI::App& app, std::string& think);
-bool is_think_mode(const std::string& think);
-Json think_kwargs(const std::string& think);
+// --think on|off|low|medium|high|N, and --kwargs: more variables for the template.
+struct PromptOptions {
+  std::string think = "default", kwargs;
+};
+void add_prompt_options(CLI::App& app, PromptOptions& options);
+// --kwargs as an object. Throws Error.
+Json parse_kwargs(const std::string& text);
+
+struct Prompt {
+  std::string text;
+  std::optional<index> thinking_budget = {};  // that the effort asks the engine to keep
+};
+
+// How the output after a prompt is to be read; the kwargs say force_nonempty_content, as in NVIDIA's parsers.
+OutputStyle output_style(const std::string& prompt, const Json& kwargs);
 
 class Prompts {
  public:
@@ -34,8 +49,12 @@ class Prompts {
 
   bool available() const { return template_ != nullptr; }  // the folder has a template
 
-  // The text that the model continues with the assistant's next message. Throws Error as the template raises it.
-  std::string render(const Json& messages, const Json& kwargs) const;
+  // Throws Error for an effort that the template has no switch for.
+  void check(const Effort& effort) const;
+
+  // The text that the model continues with the assistant's next message; `tools` is a list or null. Throws Error as the
+  // template raises it, and as check() does.
+  Prompt render(const Json& messages, const Json& tools, const Json& kwargs, const Effort& effort) const;
 
  private:
   std::unique_ptr<ChatTemplate> template_;

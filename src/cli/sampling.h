@@ -19,7 +19,9 @@ namespace nemotron::cli {
 
 // As given on the command line; what is not given comes from the folder.
 struct SamplingOptions {
-  std::optional<double> temperature, top_p, min_p;
+  std::optional<double> temperature, top_p, min_p, repetition_penalty;
+  double presence_penalty = 0, frequency_penalty = 0;
+  std::vector<std::string> logit_biases;  // "ID=BIAS", {"ID": BIAS, …} or @FILE with that
   std::optional<index> top_k, max_tokens;
   bool greedy = false, ignore_eos = false;
   uint64_t seed = 0;

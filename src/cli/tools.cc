@@ -29,4 +29,14 @@ Tools read_tools(const std::string& path) {
   return tools;
 }
 
+std::vector<std::string> tool_names(const Json& list) {
+  std::vector<std::string> names;
+  if (list.is_null()) return names;
+  for (const Json& tool : list.array()) {
+    const Json* function = tool.find("function");
+    names.push_back((function ? function : &tool)->find("name")->string());
+  }
+  return names;
+}
+
 }  // namespace nemotron::cli

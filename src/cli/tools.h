@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "text/tool_schema.h"
@@ -16,5 +17,8 @@ struct Tools {
 
 // A file with a JSON list of tools, or {"tools": […]}. Throws Error naming the file, the tool and the field.
 Tools read_tools(const std::string& path);
+
+// The names in such a list, or none for null.
+std::vector<std::string> tool_names(const Json& list);
 
 }  // namespace nemotron::cli

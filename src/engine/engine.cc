@@ -34,12 +34,17 @@ double checked_dt_min(double dt_min) {
   return dt_min;
 }
 
+// The reference stays exact: it is what int8 is measured against.
+Activations activations(const EngineOptions& options) {
+  return options.exact || options.backend == "ref" ? Activations::real : Activations::int8;
+}
+
 }  // namespace
 
 Engine::Engine(const std::filesystem::path& folder, const EngineOptions& options)
     : threads_(options.threads == 0 ? Threads::physical_cores() : options.threads),
       options_(options),
-      context_{find_backend(options), threads_, arena_, checked_dt_min(options.dt_min)},
+      context_{find_backend(options), threads_, arena_, checked_dt_min(options.dt_min), activations(options)},
       model_(load_model(folder, warnings_, threads_)) {
   uint64_t bytes = 0;
   for (const auto& file : model_.mapped) bytes += file.size();

@@ -21,6 +21,7 @@ struct EngineOptions {
   std::optional<SsmFormat> ssm = {};        // not given: SsmFormat::real
   std::optional<uint64_t> state_seed = {};  // of the rounding noise of an FP16 state; not given: 0
   double dt_min = 0;
+  bool exact = false;  // the cpu backend multiplies NVFP4 weights with float32 activations too, not with int8
 };
 
 class Engine {

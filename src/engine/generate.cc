@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "engine/thinking.h"
+#include "text/output_parser.h"
 
 namespace nemotron {
 namespace {
@@ -81,7 +82,7 @@ class Answer {
     if (!options.thinking_budget) return;
     constexpr size_t kTail = 32;  // ids: more than the tag and the blanks that a template writes behind it
     const std::string tail = tokenizer->decode(prompt.last(std::min(prompt.size(), kTail)));
-    budget_.emplace(*tokenizer, *options.thinking_budget, opens_thought(tail));
+    budget_.emplace(*tokenizer, *options.thinking_budget, OutputParser::opens(tail));
   }
 
   bool live() const { return live_; }

@@ -11,11 +11,6 @@ constexpr std::string_view kBlanks = " \t\r\n";
 
 }  // namespace
 
-bool opens_thought(std::string_view prompt) {
-  const size_t end = prompt.find_last_not_of(kBlanks);
-  return end != prompt.npos && prompt.substr(0, end + 1).ends_with(kThinkStart);
-}
-
 ThinkingBudget::ThinkingBudget(const Tokenizer& tokenizer, index budget, bool open)
     : tokenizer_(&tokenizer), budget_(budget), where_(open ? Where::inside : Where::before) {}
 

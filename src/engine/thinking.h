@@ -15,9 +15,6 @@ class Tokenizer;
 
 inline constexpr std::string_view kThinkStart = "<think>", kThinkEnd = "</think>";
 
-// Whether a prompt ends inside a thought: "<think>" comes last, but for blanks.
-bool opens_thought(std::string_view prompt);
-
 // Follows one answer. A thought is open from the start where the prompt opened it, else when the answer begins with
 // "<think>". Once it has `budget` tokens it ends after the next newline, and kThinkingGrace tokens later in any case
 // (spec/model.md 9.2).

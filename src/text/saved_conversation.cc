@@ -64,17 +64,20 @@ std::string dump_conversation_file(const SavedConversation& c) {
   return file.set("messages", c.messages).dump() + "\n";
 }
 
-std::vector<std::string> unanswered_calls(const Json& messages) {
+std::vector<WaitingCall> unanswered_calls(const Json& messages) {
   const Json::Array& list = messages.array();
   size_t end = list.size();
   while (end > 0 && *list[end - 1].find("role") == Json("tool")) --end;
   if (end == 0 || *list[end - 1].find("role") != Json("assistant")) return {};
   const Json* calls = list[end - 1].find("tool_calls");
-  std::vector<std::string> names;
-  if (is_missing(calls)) return names;
-  for (size_t i = list.size() - end; i < calls->array().size(); ++i)
-    names.push_back(calls->array()[i].find("function")->find("name")->string());
-  return names;
+  std::vector<WaitingCall> waiting;
+  if (is_missing(calls)) return waiting;
+  for (size_t i = list.size() - end; i < calls->array().size(); ++i) {
+    const Json& call = calls->array()[i];
+    const Json* id = call.find("id");
+    waiting.push_back({call.find("function")->find("name")->string(), is_text(id) ? id->string() : ""});
+  }
+  return waiting;
 }
 
 }  // namespace nemotron

@@ -23,7 +23,12 @@ struct SavedConversation {
 SavedConversation parse_conversation_file(std::string_view text, const std::string& where);
 std::string dump_conversation_file(const SavedConversation& conversation);
 
-// The names of the functions that the last assistant message calls and no tool message after it has answered, in order.
-std::vector<std::string> unanswered_calls(const Json& messages);
+// A call that waits for what its function returns; the id is empty where the message has none.
+struct WaitingCall {
+  std::string name, id;
+  friend bool operator==(const WaitingCall&, const WaitingCall&) = default;
+};
+// The calls of the last assistant message that no tool message after it has answered, in order.
+std::vector<WaitingCall> unanswered_calls(const Json& messages);
 
 }  // namespace nemotron

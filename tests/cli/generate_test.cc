@@ -89,6 +89,81 @@ TEST_F(Generate, ends_before_a_stop_string) {
             whole.substr(0, whole.find("help")) + "\n");
 }
 
+TEST_F(Generate, shows_calls_as_calls_and_reports_them_parsed) {
+  write_text(folder / "tools.json",
+             R"({"tools": [{"type": "function", "function": {"name": "convert", "description": "Convert units.", )"
+             R"("parameters": {"type": "object", "properties": {"value": {"type": "number", "description": "Amount"}, )"
+             R"("from": {"type": "string", "enum": ["euros", "kg", "km", "m"]}, "to": {"type": "string", "enum": )"
+             R"(["dollars", "feet", "miles", "pounds"]}}, "required": ["value", "from", "to"]}}}]})");
+  std::vector<std::string> arguments = {"generate",      pico,      "--system",
+                                        "You are pico.", "-p",      "Convert 60 kg to pounds.",
+                                        "--greedy",      "--tools", (folder / "tools.json").string()};
+  const std::string shown =
+      "use convert\nvalue: 60\nfrom: kg\nto: pounds\n</think>\n"
+      "convert(value=60, from=\"kg\", to=\"pounds\")\n";
+  EXPECT_EQ(run(arguments).out, shown);
+  arguments.insert(arguments.end(), {"-n", "2"});
+  EXPECT_EQ(run(arguments).out, "=== sample 1 of 2\n" + shown + "=== sample 2 of 2\n" + shown);
+  arguments.push_back("--json");
+  const Json end = lines(run(arguments).out).back();
+  EXPECT_EQ(*end.find("sample"), Json(1));
+  EXPECT_EQ(end.find("reasoning")->string(), "use convert\nvalue: 60\nfrom: kg\nto: pounds");
+  EXPECT_TRUE(end.find("content")->is_null());
+  EXPECT_EQ(end.find("tool_calls")->dump(),
+            R"([{"name": "convert", "arguments": {"value": 60, "from": "kg", "to": "pounds"}, "complete": true}])");
+}
+
+TEST_F(Generate, samples_are_what_their_seeds_give_alone) {
+  const auto text = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"generate", pico, "-p", "Tell me about licences.", "--temperature", "1.5",
+                               "--max-tokens", "20", "--think", "off"});
+    return run(more).out;
+  };
+  std::string all;
+  for (const char* seed : {"7", "8", "9"})
+    all += "=== sample " + std::to_string(seed[0] - '6') + " of 3\n" + text({"--seed", seed});
+  EXPECT_EQ(text({"--seed", "7", "-n", "3"}), all);
+  EXPECT_EQ(text({"--seed", "7", "-n", "3", "--threads", "1"}), all);
+  const std::string ids = "[91, 287, 127]";
+  const std::string two =
+      run({"generate", pico, "--ids", ids, "--temperature", "1", "-n", "2", "--max-tokens", "5"}).out;
+  ASSERT_EQ(parse_json(two, "two").array().size(), 2u) << two;
+  EXPECT_EQ(parse_json(two, "two").array()[1].dump() + "\n",
+            run({"generate", pico, "--ids", ids, "--temperature", "1", "--seed", "1", "--max-tokens", "5"}).out);
+}
+
+TEST_F(Generate, thinks_as_much_as_it_is_told) {
+  const auto text = [&](const std::string& think) {
+    return run({"generate", pico, "-p", "Compute 97 + 25.", "--greedy", "--think", think}).out;
+  };
+  const std::string on = text("on"), line = on.substr(0, on.find('\n') + 1);
+  EXPECT_EQ(text("default"), on);
+  EXPECT_EQ(text("1000"), on);
+  EXPECT_TRUE(text("1").starts_with(line + "</think>\n")) << text("1");
+  EXPECT_TRUE(text("0").starts_with("</think>\n")) << text("0");
+  EXPECT_EQ(text("off").find("think"), std::string::npos);
+  EXPECT_EQ(
+      run({"generate", pico, "-p", "Compute 97 + 25.", "--greedy", "--kwargs", "{\"enable_thinking\": false}"}).out,
+      text("off"));
+}
+
+TEST_F(Generate, obeys_penalties_and_biases) {
+  const auto ids = [&](std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"generate", pico, "--ids", "[10, 358]", "--greedy", "--ignore-eos", "--max-tokens", "6"});
+    return run(more).out;
+  };
+  const std::string free = ids({});
+  EXPECT_EQ(ids({"--logit-bias", "7=500"}), "[7, 7, 7, 7, 7, 7]\n");
+  write_text(folder / "bias.json", R"({"7": 500, "8": -1.5})");
+  EXPECT_EQ(ids({"--logit-bias", "@" + (folder / "bias.json").string()}), "[7, 7, 7, 7, 7, 7]\n");
+  EXPECT_EQ(ids({"--logit-bias", "7=500", "--logit-bias", "7=0"}), free) << "the last one counts";
+  EXPECT_NE(ids({"--logit-bias", "7=500", "--frequency-penalty", "100", "--presence-penalty", "100"}),
+            ids({"--logit-bias", "7=500"}));
+  EXPECT_NE(ids({"--repetition-penalty", "100"}), free);
+  EXPECT_EQ(ids({"--repetition-penalty", "1", "--presence-penalty", "0", "--frequency-penalty", "0"}), free);
+}
+
 TEST_F(Generate, refuses_what_makes_no_sense) {
   expect_refused({"generate", pico}, {"-p", "--ids"});
   expect_refused({"generate", pico, "-p", "x", "--ids", "[1]"}, {"-p", "--ids", "both"});
@@ -103,6 +178,17 @@ TEST_F(Generate, refuses_what_makes_no_sense) {
   expect_refused({"generate", pico, "-p", "x", "--min-p", "2"}, {"--min-p"});
   expect_refused({"generate", pico, "-p", "x", "--stop", ""}, {"--stop"});
   expect_refused({"generate", pico, "-p", "@" + (folder / "none").string()}, {"none", "read"});
+  expect_refused({"generate", pico, "-p", "x", "--repetition-penalty", "0"}, {"--repetition-penalty"});
+  expect_refused({"generate", pico, "-p", "x", "--presence-penalty", "nan"}, {"--presence-penalty"});
+  expect_refused({"generate", pico, "-p", "x", "--logit-bias", "5"}, {"--logit-bias", "ID=BIAS"});
+  expect_refused({"generate", pico, "-p", "x", "--logit-bias", "a=1"}, {"--logit-bias"});
+  expect_refused({"generate", pico, "-p", "x", "--logit-bias", "99999=1"}, {"--logit-bias", "2047"});
+  expect_refused({"generate", pico, "-p", "x", "--logit-bias", "{\"5\": \"x\"}"}, {"--logit-bias"});
+  expect_refused({"generate", pico, "-p", "x", "-n", "0"}, {"samples"});
+  expect_refused({"generate", pico, "-p", "x", "--think", "hard"}, {"--think", "on, off"});
+  expect_refused({"generate", pico, "-p", "x", "--raw", "--think", "off"}, {"--raw", "chat template"});
+  expect_refused({"generate", pico, "-p", "x", "--tools", "/nonexistent"}, {"/nonexistent"});
+  expect_refused({"generate", pico, "-p", "x", "--kwargs", "{"}, {"--kwargs"});
   expect_refused({"generate", pico, "-p", "x", "--frobnicate"}, {"--frobnicate"});
   expect_refused({"frobnicate"}, {"frobnicate", "chat"});
   expect_refused({"generate", "/nonexistent", "-p", "x"}, {"/nonexistent"});

@@ -69,13 +69,5 @@ TEST_F(Thought, is_only_bounded_where_there_is_one) {
   EXPECT_EQ(ended({tokenizer, 0, false}, {"<think", "s>", "a\n"}), End(-1, ""));
 }
 
-TEST(opens_thought, sees_the_tag_at_the_end_of_a_prompt) {
-  EXPECT_TRUE(opens_thought("assistant\n<think>\n"));
-  EXPECT_TRUE(opens_thought("<think>"));
-  EXPECT_FALSE(opens_thought("<think></think>"));
-  EXPECT_FALSE(opens_thought("<think>x"));
-  EXPECT_FALSE(opens_thought(""));
-}
-
 }  // namespace
 }  // namespace nemotron

@@ -12,7 +12,7 @@ namespace {
 const char* const kCalls =
     R"({"format": "nemotron-conversation-1", "think": "100", "tools": [{"name": "f"}], "messages": [)"
     R"({"role": "user", "content": "a"}, {"role": "assistant", "content": null, "reasoning_content": "r", "tool_calls": )"
-    R"([{"function": {"name": "f", "arguments": {"x": 1}}}, {"function": {"name": "g", "arguments": {}}}]})"
+    R"([{"id": "one", "function": {"name": "f", "arguments": {"x": 1}}}, {"function": {"name": "g", "arguments": {}}}]})"
     "\n";
 
 TEST(SavedConversation, reads_back_as_it_was_written) {
@@ -31,13 +31,13 @@ TEST(SavedConversation, knows_which_calls_wait_for_an_answer) {
   const auto waiting = [](const std::string& more) {
     return unanswered_calls(parse_conversation_file(kCalls + more + "]}", "file").messages);
   };
-  using Names = std::vector<std::string>;
-  EXPECT_EQ(waiting(""), (Names{"f", "g"}));
-  EXPECT_EQ(waiting(R"(, {"role": "tool", "content": "1"})"), Names{"g"});
-  EXPECT_EQ(waiting(R"(, {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"})"), Names{});
-  EXPECT_EQ(waiting(R"(, {"role": "tool", "content": "1"}, {"role": "user", "content": "2"})"), Names{});
-  EXPECT_EQ(unanswered_calls(Json(Json::Array{})), Names{});
-  EXPECT_EQ(unanswered_calls(Json(Json::Array{Json().set("role", "tool").set("content", "")})), Names{});
+  using Calls = std::vector<WaitingCall>;
+  EXPECT_EQ(waiting(""), (Calls{{"f", "one"}, {"g", ""}}));
+  EXPECT_EQ(waiting(R"(, {"role": "tool", "content": "1"})"), (Calls{{"g", ""}}));
+  EXPECT_EQ(waiting(R"(, {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"})"), Calls{});
+  EXPECT_EQ(waiting(R"(, {"role": "tool", "content": "1"}, {"role": "user", "content": "2"})"), Calls{});
+  EXPECT_EQ(unanswered_calls(Json(Json::Array{})), Calls{});
+  EXPECT_EQ(unanswered_calls(Json(Json::Array{Json().set("role", "tool").set("content", "")})), Calls{});
 }
 
 TEST(SavedConversation, refuses_what_is_none) {
