@@ -38,7 +38,7 @@ constexpr Command kCommands[] = {
     {"Look inside", "render", "a conversation to the exact prompt text",
      "nemotron render models/pico conversation.json", define_render},
     {"Look inside", "parse", "what a model wrote to reasoning, content and tool calls",
-     "printf 'Hm.\n</think>\nYes.' | nemotron parse models/pico", define_parse},
+     "printf 'Hm.\\n</think>\\nYes.' | nemotron parse models/pico", define_parse},
     {"Look inside", "version", "the build, its SIMD targets, its formats", "nemotron version", define_version},
 };
 
