@@ -38,7 +38,7 @@ struct Source {
   std::string format;  // that a preset's name ends in; else empty
 };
 
-// A config.json, a folder with one, or the name of a preset.
+// A config.json, a folder with one, or the name of a preset, in this order.
 Source find_source(const std::string& text) {
   std::filesystem::path path = text;
   std::error_code ignored;
@@ -152,9 +152,10 @@ int run(const Options& o) {
     std::fprintf(stderr, "nemotron: stopped; the same command goes on where this one was\n");
     return 130;
   }
-  std::printf("%s: %s tensors / %s bytes in %zu file%s, %s parameters in %s%s\n", printable(o.out).c_str(),
+  std::printf("%s: %s tensors / %s bytes in %zu file%s, %s parameters in %s%s, after %s\n", printable(o.out).c_str(),
               grouped(made.tensors).c_str(), grouped(made.bytes).c_str(), made.shards, made.shards == 1 ? "" : "s",
-              grouped(made.parameters).c_str(), recipe_name(options.recipe), o.headers_only ? ", headers only" : "");
+              grouped(made.parameters).c_str(), recipe_name(options.recipe), o.headers_only ? ", headers only" : "",
+              printable(source.where).c_str());
   return 0;
 }
 
