@@ -27,21 +27,22 @@ inline double own_time() {
 }
 
 // Bytes a second of the best of some streaming reads over 256 MiB.
-inline double measure_bandwidth(Threads& threads) {
+template <class Clock>
+double measure_bandwidth(Threads& threads, const Clock& clock) {
   constexpr int64_t words = 256 << 17, piece = 1 << 17;
   const std::unique_ptr<uint64_t[]> data(new uint64_t[size_t(words)]);
   std::memset(data.get(), 1, size_t(words) * 8);
   std::atomic<uint64_t> total{0};
   double best = 0;
   for (int run = 0; run < 8; ++run) {
-    const double start = now();
+    const double start = clock();
     threads.parallel(words, piece, [&](int64_t begin, int64_t end, int) {
       uint64_t sums[8] = {};
       for (int64_t i = begin; i < end; i += 8)
         for (int64_t j = 0; j < 8; ++j) sums[j] += data[size_t(i + j)];
       for (const uint64_t s : sums) total += s;
     });
-    best = std::max(best, double(words) * 8 / (now() - start));
+    best = std::max(best, double(words) * 8 / (clock() - start));
   }
   return best;
 }

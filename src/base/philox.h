@@ -7,13 +7,16 @@
 
 namespace nemotron {
 
+inline constexpr uint32_t kPhiloxFactor0 = 0xD2511F53, kPhiloxFactor1 = 0xCD9E8D57;
+inline constexpr uint32_t kPhiloxWeyl0 = 0x9E3779B9, kPhiloxWeyl1 = 0xBB67AE85;
+
 // Four random words (Salmon et al. 2011; spec/training.md 7.6). 10 rounds is the standard; 5 serve stochastic rounding.
 inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> c, std::array<uint32_t, 2> key, int rounds = 10) {
   for (int i = 0; i < rounds; ++i) {
-    const uint64_t p0 = uint64_t{0xD2511F53} * c[0], p1 = uint64_t{0xCD9E8D57} * c[2];
+    const uint64_t p0 = uint64_t{kPhiloxFactor0} * c[0], p1 = uint64_t{kPhiloxFactor1} * c[2];
     c = {uint32_t(p1 >> 32) ^ c[1] ^ key[0], uint32_t(p1), uint32_t(p0 >> 32) ^ c[3] ^ key[1], uint32_t(p0)};
-    key[0] += 0x9E3779B9;
-    key[1] += 0xBB67AE85;
+    key[0] += kPhiloxWeyl0;
+    key[1] += kPhiloxWeyl1;
   }
   return c;
 }
