@@ -96,12 +96,15 @@ def nested(r, count):
     gap = r.choice([["\n"], ["\n", "\n", ""], ["", " ", "\n"], ["\n", "\nx", "x", "\n "]])
     names, keys = r.choice([["f", "nobody"], ["f", "g", "nobody"], ["nobody"]]), r.choice([["a"], ["a", "b"], ["a", "b", "c", "code", ""]])
     out = ""
+    def function(): return "<function=%s>" % r.choice(names)
+    def parameter(): return "<parameter=%s>" % r.choice(keys)
     for _ in range(count):
-        pick = r.randrange(10)
-        if pick < 3: out += "<tool_call>" + r.choice(gap + [""]) + "<function=%s>" % r.choice(names) + r.choice(gap) + r.choice(["", "<parameter=%s>" % r.choice(keys)])
-        elif pick < 5: out += "<parameter=%s>" % r.choice(keys)
+        pick = r.randrange(12)
+        if pick < 3: out += "<tool_call>" + r.choice(gap + [""]) + function() + r.choice(gap) + r.choice(["", parameter(), parameter() + r.choice(["", "", " "]) + tag(r)])
+        elif pick < 5: out += parameter() + r.choice(["", "", parameter(), tag(r)])
         elif pick < 8: out += r.choice(["</parameter>", "</parameter>", "</function>", "</tool_call>"])
-        elif pick < 9: out += "</function>" + r.choice(gap) + r.choice(["</tool_call>", "<function=%s>" % r.choice(names), "<tool_call>"])
+        elif pick < 9: out += r.choice(["</function>", "</tool_call>"]) + r.choice(gap) + r.choice(["</tool_call>", function(), "<tool_call>"])
+        elif pick < 10: out += "</parameter>" + r.choice(["", "</function>", "</tool_call>", "</tool_call>" + function(), parameter()])
         else: out += r.choice(["x", "<tool_call>", "<function=f>", "</parameter>x", "\n\n"])
         out += r.choice(gap)
     return out
@@ -132,11 +135,11 @@ def random_case(r):
     pick = r.random()
     if pick < 0.35:
         text = soup(r, r.randint(0, r.choice([4, 12, 30])))
-    elif pick < 0.5:
+    elif pick < 0.55:
         text = r.choice(["", "thought\n"]) + nested(r, r.randint(2, r.choice([8, 25])))
         if tools and r.random() < 0.7: tools = [{"name": "f", "parameters": {"properties": {k: {} for k in r.sample(KEYS[:5], r.randint(0, 3))}}}, {"name": "g"}][: r.randint(1, 2)]
         if r.random() < 0.8: thinking = "open"
-    elif pick < 0.6:  # a thought that is not closed, or late
+    elif pick < 0.65:  # a thought that is not closed, or late
         text = "\n".join(r.choice([soup(r, r.randint(1, 5)), call(r, tools), r.choice(WORDS)]) for _ in range(r.randint(1, 4)))
         if r.random() < 0.3: text += r.choice(["</think>", "\n</think>\n"]) + r.choice(["", " ", "\n\n", "x", call(r, tools)])
     else:

@@ -3,6 +3,7 @@
 #include "text/answer_parser.h"
 
 #include <utility>
+#include <vector>
 
 #include "text/argument.h"
 
@@ -77,15 +78,15 @@ void AnswerParser::take_in_text(std::string_view text, const Tag& tag, std::vect
   const auto next_to = [&](const std::optional<Expected>& expected) {
     return expected && skip_blanks(text, expected->blank) == tag.start;
   };
-  const std::optional<Expected> block = next_to(block_) ? block_ : std::nullopt;
-  const std::optional<Expected> more = next_to(more_) ? more_ : std::nullopt;
+  const bool in_block = next_to(block_), more = next_to(more_);
+  const size_t block_start = block_ ? block_->start : 0;
   block_.reset();
   more_.reset();
   const bool named = tag.kind == TagKind::kFunction && !tag.name(text).empty();
   if (tag.kind == TagKind::kCall)
     block_ = Expected{tag.start, tag.end};
-  else if (named && block)
-    begin_call(text, tag, block->start, true, out);
+  else if (named && in_block)
+    begin_call(text, tag, block_start, true, out);
   else if (named && more && in_block_)
     begin_call(text, tag, sent_, true, out);
   else if (named && tools_->find(tag.name(text)) && tag.starts_line(begin_))
@@ -124,7 +125,7 @@ void AnswerParser::take_in_value(std::string_view text, const Tag& tag, std::opt
       const std::string_view name = tag.name(text);
       if (!line || name.empty()) return;
       const bool known = !schema_ || schema_->parameters.empty() || schema_->parameters.contains(name);
-      if (parameters_ + functions_ + blocks_ == 0 && known && !given_.contains(std::string(name))) return end_before();
+      if (parameters_ + functions_ + blocks_ == 0 && known && !given_.contains(name)) return end_before();
       ++parameters_;
       return;
     }

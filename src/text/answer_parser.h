@@ -2,10 +2,11 @@
 
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "text/call_tags.h"
@@ -14,6 +15,7 @@
 
 namespace nemotron {
 
+// Calls are found by their tags; text before, between and behind them is content, its pieces joined by newlines.
 class AnswerParser {
  public:
   // The answer begins at `begin` of the text. Where nothing is offered (null or empty) all of it is content.
@@ -66,7 +68,7 @@ class AnswerParser {
   bool in_block_ = false;
   const ToolSchema* schema_ = nullptr;
   ToolCall call_;
-  std::unordered_map<std::string, size_t> given_;  // parameters by name: their place in the arguments
+  std::map<std::string, size_t, std::less<>> given_;  // parameters by name: their place in the arguments
 
   // The current value.
   std::string key_;

@@ -2,7 +2,9 @@
 
 #include "text/call_search.h"
 
+#include <functional>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 namespace nemotron {

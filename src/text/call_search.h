@@ -31,7 +31,7 @@ class CallSearch {
   void advance(std::string_view text, bool end);
 
   // What stands before this is thought, whatever comes.
-  size_t undecided() const { return first_ < tags_.decided() ? first_ : tags_.decided(); }
+  size_t undecided() const { return std::min(first_, tags_.decided()); }
   // At the end: the <tool_call> that ends the thought.
   std::optional<size_t> found() const { return found_; }
 
@@ -60,7 +60,6 @@ class CallSearch {
   };
 
   void take(std::string_view text, const Tag& tag, std::optional<Follower> follower);
-  void begin_function(std::string_view text, const Tag& tag);
   void take_parameter(std::string_view name, const Tag& tag);
   void open(int kind, const Tag& tag);
   void close(int kind, const Tag& tag, bool may);

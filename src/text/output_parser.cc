@@ -3,6 +3,7 @@
 #include "text/output_parser.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/utf8.h"

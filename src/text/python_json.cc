@@ -3,11 +3,12 @@
 
 #include "text/python_json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <string>
-#include <unordered_map>
 
 #include "base/utf8.h"
 
@@ -149,7 +150,7 @@ class Reader {
   bool object(Json& out, int depth) {
     ++at_;
     Json::Object members;
-    std::unordered_map<std::string, size_t> seen;
+    std::map<std::string, size_t> seen;  // no hash: keys from outside could be chosen to collide
     bool failed = false;
     while (another('}', members.empty(), failed)) {
       std::string key;

@@ -97,6 +97,16 @@ TEST(json, keeps_integers_of_64_bits_exact) {
   EXPECT_EQ(parse("9007199254740993").integer(), 9007199254740993);
 }
 
+TEST(json, writes_numbers_that_it_cannot_hold_as_they_were_spelled) {
+  const Json big = Json::Spelled{"-123456789012345678901234567890"};
+  EXPECT_EQ(Json(Json::Array{big, Json(Json::Spelled{"1e400"})}).dump(), "[-123456789012345678901234567890, 1e400]");
+  EXPECT_TRUE(big.is_number() && !big.is_double() && !big.is_int());
+  EXPECT_STREQ(big.kind(), "number");
+  EXPECT_EQ(big.number(), -123456789012345678901234567890.0);
+  EXPECT_EQ(Json(Json::Spelled{"1e400"}).number(), std::numeric_limits<double>::infinity());
+  EXPECT_THROW(big.integer(), Error);
+}
+
 TEST(json, does_not_wrap_integers_beyond_64_bits) {
   for (const char* text : {"18446744073709551616", "-9223372036854775809",
                            "1"

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "golden.h"
+#include "text/jinja/template.h"
 #include "text/python_json.h"
 
 namespace nemotron {
@@ -54,6 +55,13 @@ TEST(Argument, loses_no_digit) {
   EXPECT_EQ(typed("[" + std::string(4301, '9') + "]", "array"), "\"[" + std::string(4301, '9') + "]\"");
   EXPECT_EQ(typed("['', 123456789012345678901234567890]", "array"), "[\"\", 1.2345678901234568e+29]");
   EXPECT_EQ(typed("['', 1e400]", "array"), "\"['', 1e400]\"");
+}
+
+TEST(Argument, keeps_its_digits_in_the_next_prompt) {
+  Json variables = Json::Object();
+  variables.set("x", *read_json("[123456789012345678901234567890, -18446744073709551616, 1e400]"));
+  EXPECT_EQ(jinja::Template::parse("{{ x[0] + 1 }} {{ x }}", "test").render(variables, {}),
+            "123456789012345678901234567891 [123456789012345678901234567890, -18446744073709551616, inf]");
 }
 
 TEST(Argument, reads_numbers_as_python_does) {
