@@ -15,7 +15,11 @@ TEXTS = ["", "The year 2024, aren't we 3.5x FASTER?  \n\n Yes.\r\n", "a_b-c d  e
          "中文カナ한국어 नमस्ते e\u0301 👩‍👩‍👧", "\u180e\u200b\u00a0\u3000\u2028\x85 x", "line one\nline two\n\nlast\n", "\U00031350\U0002ebf0\U0001fae9\u1c89\ua7cb", "{a{1} [b] (c)*"]
 MORE = [r"\d{1,3}", r"[^\s]+", r"\p{L}\p{M}*", r"(?i:'s|'t|'re)|\w+", r"\W+", r"\S\s", r"a{2}", r"a{,2}b", r"{a", r"\{|\}|\[|\]|\(|\)|\*", r"[\]\[]+",
         r"[^\W\d]+", r"\p{Nl}|\p{No}", r"\p{Lowercase_Letter}+", r"\p{lowercase letter}{2}", r"[\p{Lu}\p{Ll}]+", r"[a-z&&[^b]]+", r"(?:a|b)+?b", r"(a)(b)",
-        r"(?<!a)b", r"(?<=a)b(?!b)", r"[\t\n\r\x20]+", r"(?-i:a)b", r"[\x{4e00}-\x{9fff}]+", r"(?#comment)a+b", r"a|b|", r"\A\w+", r"\w+\z", r"^\w+$"]
+        r"(?<!a)b", r"(?<=a)b(?!b)", r"[\t\n\r\x20]+", r"(?-i:a)b", r"[\x{4e00}-\x{9fff}]+", r"(?#comment)a+b", r"a|b|", r"\A\w+", r"\w+\z", r"^\w+$",
+        r"\p{Han}+|\p{Hiragana}|\p{Katakana}+", r"[\p{L}&&[^\p{Han}]]+", r"\p{^Latin}+", r"\p{Space}\p{Punct}?", r"\p{Word}+", r"\p{Graph}+?\p{Blank}",
+        r"[[:digit:]_]+|[[:punct:]]", r"[[:^space:]]+", r"[[:word:]]+", r"[[:graph:]]+", r"[[:print:]]{2}", r"[[:xdigit:]]+|[^[:ascii:]]", r"\G\d", r"\G..|\w+",
+        r"\G\s|x", r"(?:\G|a)b?", r"(?!\G)\w\w", r"\A\p{Nd}{1,2}(?=\p{Nd}{3}+\z)|\A\p{Nd}{3}|\G\p{Nd}{3}", r"(?i:l['’]|中|[«»½٣])\w*",
+        r"(?<=ab|c|\d\d\d)d?\w", r"\d{1,3}(?=(?:\d{3})*\b)", r"\p{Nd}{1,5}(?=(?>\p{Nd}{5})*(?:\P{Nd}|$))|\G\p{Nd}{5}"]
 
 
 def write(name, rows):

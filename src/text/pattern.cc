@@ -33,6 +33,22 @@ CodePoints ignoring_case(char32_t c) {
   return out;
 }
 
+// Outside these categories (Roman numerals, circled letters and one mark among them) no character has another case.
+bool may_have_case(char32_t c) {
+  switch (category_of(c)) {
+    case Category::Lu:
+    case Category::Ll:
+    case Category::Lt:
+    case Category::Lm:
+    case Category::Mn:
+    case Category::Nl:
+    case Category::So:
+      return true;
+    default:
+      return false;
+  }
+}
+
 class Parser {
  public:
   Parser(std::string_view pattern, const std::string& where) : pattern_(pattern), where_(where) {
@@ -47,6 +63,7 @@ class Parser {
     if (pattern_.size() > kMaxLength) fail("is longer than 16,384 bytes");
     PatternNode root = choice();
     if (!at_end()) fail("has a closing parenthesis without an opening one");
+    refuse_late_search_start(root, true);
     return root;
   }
 
@@ -57,11 +74,10 @@ class Parser {
   };
 
   [[noreturn]] void fail(std::string_view what) const {
-    throw Error(
-        {.what = fmt::format("a regex that cannot be compiled: it {} at character {}", what, at_),
-         .where = where_,
-         .found = printable(std::string(pattern_)),
-         .hint = "tokenizers use Oniguruma's syntax; what needs memory, scripts or rare classes is not supported"});
+    throw Error({.what = fmt::format("a regex that cannot be compiled: it {} at character {}", what, at_),
+                 .where = where_,
+                 .found = printable(std::string(pattern_)),
+                 .hint = "tokenizers use Oniguruma's syntax; what needs memory or rare classes is not supported"});
   }
 
   bool at_end() const { return at_ >= text_.size(); }
@@ -109,6 +125,15 @@ class Parser {
 
   void skip_comment() {
     while (take() != ')') {
+    }
+  }
+
+  // Oniguruma finds \G in unexpected places once something comes before it.
+  void refuse_late_search_start(const PatternNode& node, bool first) const {
+    if (node.kind == PatternNode::kSearchStart && !first) fail("has \\G behind something else; the pattern ends");
+    if (node.kind == PatternNode::kRepeat || node.kind == PatternNode::kBehind) first = false;
+    for (size_t i = 0; i < node.children.size(); ++i) {
+      refuse_late_search_start(node.children[i], first && (i == 0 || node.kind == PatternNode::kChoice));
     }
   }
 
@@ -206,7 +231,7 @@ class Parser {
 
   CodePoints literal(char32_t c) const {
     if (!options_.ignore_case) return one(c);
-    if (c >= 0x80) fail("ignores the case of a character outside ASCII");
+    if (c >= 0x80 && may_have_case(c)) fail("ignores the case of a character outside ASCII");
     return ignoring_case(c);
   }
 
@@ -289,6 +314,8 @@ class Parser {
         return assertion(PatternNode::kTextEnd);
       case 'Z':
         return assertion(PatternNode::kLastLineEnd);
+      case 'G':
+        return assertion(PatternNode::kSearchStart);
       case 'b':
         return assertion(PatternNode::kWordEdge);
       case 'B':
@@ -331,10 +358,29 @@ class Parser {
       name += char(c);
     }
     std::optional<CodePoints> set = code_points_of_category(name);
-    if (!set && name == "Any") set = CodePoints{{0, CodePoints::kLast}};
-    if (!set) fail(fmt::format("names the property '{}', which is no general category,", name));
-    // Letters as a whole are closed under case; of single cases it is not settled what ignoring the case should mean.
-    if (options_.ignore_case && (name == "Lu" || name == "Ll" || name == "Lt")) fail("ignores the case of a case");
+    if (!set) set = code_points_of_script(name);
+    if (!set) set = code_points_of_class(name);
+    if (!set) fail(fmt::format("names the property '{}', which is not supported,", name));
+    // Letters as a whole are closed under case; what a part of the cased ones should mean then is not settled.
+    if (options_.ignore_case) {
+      const CodePoints cased = *code_points_of_category("LC"), met = *set & cased;
+      if (!met.ranges().empty() && met != cased && name != "xdigit") fail("ignores the case of a case");
+    }
+    return negated ? set->complement() : *set;
+  }
+
+  // [:digit:] and [:^digit:] inside brackets; the opening is taken.
+  CodePoints posix_class() {
+    const bool negated = accept(U"^");
+    std::string name;
+    while (!accept(U":]")) {
+      const char32_t c = take();
+      if (c < 'a' || c > 'z' || name.size() > 10) fail("has a POSIX bracket without a name");
+      name += char(c);
+    }
+    std::optional<CodePoints> set = name == "word" ? regex_word_characters(true) : code_points_of_class(name);
+    if (!set || name == "any") fail(fmt::format("has the POSIX bracket '{}', which is not supported,", name));
+    if (name == "punct") set = *set | *code_points_of_category("S");
     return negated ? set->complement() : *set;
   }
 
@@ -373,7 +419,8 @@ class Parser {
       default:
         break;
     }
-    if (is_ascii_letter(c) || (c >= '0' && c <= '9')) fail("has an unsupported escape");
+    if ((c >= '1' && c <= '9') || c == 'k') fail("has a back reference");
+    if (is_ascii_letter(c)) fail("has an unsupported escape");
     return c;
   }
 
@@ -416,9 +463,10 @@ class Parser {
     while (true) {
       if (at_end()) fail("has an opening bracket without a closing one");
       if (accept(U"]")) break;
-      if (looking_at(U"[:")) fail("has a POSIX bracket");
       if (accept(U"&&"))
         close_operand();
+      else if (accept(U"[:"))
+        add(posix_class());
       else if (accept(U"["))
         add(character_class());
       else

@@ -21,6 +21,7 @@ struct PatternNode {
     kAhead,        // the one child matches here (`negated`: does not); nothing is consumed
     kBehind,       // the same, ending here
     kTextStart,    // \A
+    kSearchStart,  // \G: where the search for this match began
     kTextEnd,      // \z
     kLastLineEnd,  // \Z: the end, or before a newline that ends the text
     kLineStart,    // ^
@@ -38,8 +39,8 @@ struct PatternNode {
 };
 
 // Throws Error naming `where`, the place in the pattern and the cause: for what is malformed, and for what is not
-// supported (back references, subroutine calls, conditions, scripts, POSIX brackets, case-insensitive characters
-// outside ASCII).
+// supported (back references, subroutine calls, conditions, rare scripts and properties, letters outside ASCII whose
+// case is to be ignored).
 PatternNode parse_pattern(std::string_view pattern, const std::string& where);
 
 }  // namespace nemotron

@@ -182,7 +182,7 @@ void Pretokenizer::run(size_t index, std::string_view text, PretokenizerWorkspac
   };
   if (!step.regex) return piece(0, text.size());
   Joiner joiner(step.behavior, piece);
-  RegexMatches matches(*step.regex, text, own.regex);
+  RegexMatches matches(*step.regex, text, own.regex, workspace.budget);
   size_t done = 0;
   for (size_t begin = 0, end = 0; matches.next(begin, end); done = end) {
     if (done < begin) joiner.add(done, begin, step.invert);

@@ -22,6 +22,7 @@ struct PretokenizerWorkspace {
   };
   std::deque<Step> steps;  // by step of the pre-tokenizer
   std::string bytes;
+  RegexBudget budget;  // for one text; set by who cuts it
 };
 
 class Pretokenizer {

@@ -5,6 +5,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <fmt/format.h>
 #include <pcre2.h>
+#include <time.h>
 
 #include <algorithm>
 #include <map>
@@ -17,9 +18,11 @@
 namespace nemotron {
 namespace {
 
-// A match is given up after this many steps, plus some per character: far more than a pattern without nested repetition
-// takes, and soon enough that a malicious one is an error and no hang.
-constexpr size_t kSteps = 20'000, kStepsPerCharacter = 16;
+// What PCRE2 is first given: enough for all but long runs, little enough that no pattern can do harm with it.
+constexpr size_t kWindow = 64;
+constexpr uint32_t kSteps = 64;
+// Published patterns need the time of a few clock ticks a character, and hardly any of it beyond the first window.
+constexpr double kSeconds = 0.5, kSecondsPerByte = 0.1e-6;
 constexpr size_t kJitStack = 32 << 20;
 const CodePoints kNewline = {{'\n', '\n'}};
 
@@ -107,34 +110,41 @@ struct Partition {
   }
 };
 
+// What a group of one thing holds.
+const PatternNode& alone(const PatternNode& n) {
+  return n.kind == PatternNode::kSequence && n.children.size() == 1 ? alone(n.children[0]) : n;
+}
+
+// The class X of a pattern that starts with a greedy, unlimited X+ or X*. If such a pattern does not match from the
+// start of a run of X, it does not from inside the run either, where it has fewer ways; a search that tried would take
+// time quadratic in the run (`\s+$`).
+const PatternNode* leading_run(const PatternNode& root) {
+  const PatternNode* first = &root;
+  while (first->kind == PatternNode::kSequence && !first->children.empty()) first = &first->children[0];
+  if (first->kind != PatternNode::kRepeat || first->max != PatternNode::kUnlimited) return nullptr;
+  const PatternNode& inner = alone(first->children[0]);
+  return first->mode == PatternNode::kGreedy && inner.kind == PatternNode::kSet ? &inner : nullptr;
+}
+
+bool has_search_start(const PatternNode& node) {
+  return node.kind == PatternNode::kSearchStart ||
+         std::any_of(node.children.begin(), node.children.end(), has_search_start);
+}
+
 // Writes a pattern in PCRE2's syntax over symbols.
 class Writer {
  public:
   Writer(const Sets& sets, const Partition& partition) : sets_(sets), partition_(partition) {}
 
-  std::string write(const PatternNode& root) {
+  // `searched_here`: the place is the one where the search began, for \G.
+  std::string write(const PatternNode& root, bool searched_here) {
+    out_.clear();
+    searched_here_ = searched_here;
     node(root);
-    if (const PatternNode* run = leading_run(root)) out_ += "|" + characters(run->set) + "+(*SKIP)(*FAIL)";
-    return std::move(out_);
+    return out_;
   }
 
  private:
-  // The class X of a pattern that starts with a greedy, unlimited X+ or X*. If such a pattern does not match from the
-  // start of a run of X, it does not from inside the run either, where it has fewer ways; PCRE2 is told to pass over
-  // the run, or a search would take time quadratic in it (`\s+$`).
-  static const PatternNode* leading_run(const PatternNode& root) {
-    const PatternNode* first = &root;
-    while (first->kind == PatternNode::kSequence && !first->children.empty()) first = &first->children[0];
-    if (first->kind != PatternNode::kRepeat || first->max != PatternNode::kUnlimited) return nullptr;
-    const PatternNode& inner = alone(first->children[0]);
-    return first->mode == PatternNode::kGreedy && inner.kind == PatternNode::kSet ? &inner : nullptr;
-  }
-
-  // What a group of one thing holds.
-  static const PatternNode& alone(const PatternNode& n) {
-    return n.kind == PatternNode::kSequence && n.children.size() == 1 ? alone(n.children[0]) : n;
-  }
-
   std::string characters(const CodePoints& set) const {
     const std::vector<uint8_t>& symbols = partition_.symbols_in[sets_.index(set)];
     if (symbols.empty()) return "[^\\x00-\\xff]";
@@ -161,13 +171,16 @@ class Writer {
         wrapped(n.negated ? "(?!" : "(?=", n);
         break;
       case PatternNode::kBehind:
-        wrapped(n.negated ? "(?<!" : "(?<=", n);
+        behind(n);
         break;
       case PatternNode::kRepeat:
         repeat(n);
         break;
       case PatternNode::kTextStart:
         out_ += "\\A";
+        break;
+      case PatternNode::kSearchStart:
+        out_ += searched_here_ ? "" : "(?!)";
         break;
       case PatternNode::kTextEnd:
         out_ += "\\z";
@@ -200,6 +213,16 @@ class Writer {
     out_ += ")";
   }
 
+  // The alternatives may differ in length as long as nothing stands around them.
+  void behind(const PatternNode& n) {
+    const PatternNode& inner = alone(n.children[0]);
+    const char* open = n.negated ? "(?<!" : "(?<=";
+    if (inner.kind == PatternNode::kChoice)
+      wrapped(open, inner, "|");
+    else
+      wrapped(open, n);
+  }
+
   // A repeated class stays bare: PCRE2 runs over it without keeping a way back for every character.
   void repeat(const PatternNode& n) {
     const PatternNode& inner = alone(n.children[0]);
@@ -223,7 +246,15 @@ class Writer {
   const Sets& sets_;
   const Partition& partition_;
   std::string out_;
+  bool searched_here_ = true;
 };
+
+// Of this thread: what else the machine does is not the pattern's fault.
+double processor_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return double(now.tv_sec) + 1e-9 * double(now.tv_nsec);
+}
 
 std::string pcre2_message(int code) {
   PCRE2_UCHAR text[256];
@@ -268,25 +299,53 @@ Regex::Regex(const PatternNode& root, std::string source, const std::string& whe
     : source_(std::move(source)), where_(where) {
   const Sets sets(root);
   Partition partition(sets, where);
-  const std::string pattern = Writer(sets, partition).write(root);
-  int code = 0;
-  size_t offset = 0;
-  pcre2_code* compiled =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), 0, &code, &offset, nullptr);
-  if (!compiled) {
-    throw Error({.what = "a regex that cannot be compiled: " + pcre2_message(code),
-                 .where = where,
-                 .found = printable(source_)});
+  Writer writer(sets, partition);
+  const std::string pattern = writer.write(root, true);
+  code_ = compiled(pattern, PCRE2_ANCHORED);
+  if (has_search_start(root)) code_elsewhere_ = compiled(writer.write(root, false), PCRE2_ANCHORED);
+  // PCRE2 finds out with what a match can start only where it may search for it.
+  const uint8_t* starts = nullptr;
+  const auto searching = compiled(pattern, 0);
+  pcre2_pattern_info(searching.get(), PCRE2_INFO_FIRSTBITMAP, &starts);
+  uint32_t first_type = 0, first = 0, least = 0;
+  pcre2_pattern_info(searching.get(), PCRE2_INFO_FIRSTCODETYPE, &first_type);
+  pcre2_pattern_info(searching.get(), PCRE2_INFO_FIRSTCODEUNIT, &first);
+  pcre2_pattern_info(searching.get(), PCRE2_INFO_MINLENGTH, &least);
+  for (size_t i = 0; i < starts_.size(); ++i) {
+    starts_[i] = first_type == 1 ? i == first : !starts || (starts[i / 8] >> (i % 8) & 1);
   }
-  code_ = std::shared_ptr<const pcre2_code>(compiled,
-                                            [](const pcre2_code* c) { pcre2_code_free(const_cast<pcre2_code*>(c)); });
-  // Where the machine allows no generated code PCRE2 interprets the pattern: slower, with the same matches.
-  pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
+  may_be_empty_ = least == 0;
+  if (const PatternNode* run = leading_run(root)) {
+    for (const uint8_t symbol : partition.symbols_in[sets.index(run->set)]) leads_[symbol] = true;
+  }
   symbol_of_ = std::move(partition.symbol_of);
 }
 
-RegexMatches::RegexMatches(const Regex& regex, std::string_view text, RegexWorkspace& workspace)
-    : regex_(regex), text_(text), workspace_(workspace) {
+std::shared_ptr<const pcre2_code> Regex::compiled(const std::string& pattern, uint32_t options) const {
+  int code = 0;
+  size_t offset = 0;
+  pcre2_code* out =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), options, &code, &offset, nullptr);
+  if (!out) {
+    throw Error({.what = "a regex that cannot be compiled: " + pcre2_message(code),
+                 .where = where_,
+                 .found = printable(source_)});
+  }
+  // Where the machine allows no generated code PCRE2 interprets the pattern: slower, with the same matches.
+  if (options & PCRE2_ANCHORED) pcre2_jit_compile(out, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
+  return {out, [](const pcre2_code* c) { pcre2_code_free(const_cast<pcre2_code*>(c)); }};
+}
+
+RegexBudget::RegexBudget(size_t text_bytes) : seconds_(kSeconds + kSecondsPerByte * double(text_bytes)) {}
+
+RegexBudget RegexBudget::of_seconds(double seconds) {
+  RegexBudget out;
+  out.seconds_ = seconds;
+  return out;
+}
+
+RegexMatches::RegexMatches(const Regex& regex, std::string_view text, RegexWorkspace& workspace, RegexBudget& budget)
+    : regex_(regex), text_(text), workspace_(workspace), budget_(budget) {
   const uint8_t* symbol_of = regex.symbol_of_.data();
   std::string& symbols = workspace.symbols_;
   symbols.resize(text.size());
@@ -308,30 +367,78 @@ RegexMatches::RegexMatches(const Regex& regex, std::string_view text, RegexWorks
 
 bool RegexMatches::next(size_t& begin, size_t& end) {
   const std::string& symbols = workspace_.symbols_;
-  while (search_from_ <= symbols.size()) {
-    const size_t left = symbols.size() - search_from_;
-    pcre2_set_match_limit(workspace_.context_,
-                          uint32_t(std::min(kSteps + kStepsPerCharacter * left, size_t{UINT32_MAX})));
-    const int found = pcre2_match(regex_.code_.get(), reinterpret_cast<PCRE2_SPTR>(symbols.data()), symbols.size(),
-                                  search_from_, 0, workspace_.match_data_, workspace_.context_);
-    if (found == PCRE2_ERROR_NOMATCH) break;
-    if (found < 0) {
-      throw Error({.what = "the regex gives up on this text: " + pcre2_message(found),
-                   .where = regex_.where_,
-                   .found = printable(regex_.source_),
-                   .hint = "a regex with nested repetition can take exponential time; it must be rewritten"});
+  for (size_t at = skip(search_from_); at <= symbols.size(); at = skip(at)) {
+    size_t stop = 0;
+    if (!match_at(at, stop)) {
+      const size_t from = at++;
+      if (from < symbols.size() && regex_.leads_[uint8_t(symbols[from])]) {
+        while (at < symbols.size() && regex_.leads_[uint8_t(symbols[at])]) ++at;
+      }
+    } else if (at == stop && at == last_end_) {
+      search_from_ = ++at;
+    } else {
+      begin = byte_of(at);
+      end = byte_of(stop);
+      search_from_ = last_end_ = stop;
+      return true;
     }
-    const size_t* at = pcre2_get_ovector_pointer(workspace_.match_data_);
-    if (at[0] == at[1] && at[1] == last_end_) {
-      ++search_from_;
-      continue;
-    }
-    begin = byte_of(at[0]);
-    end = byte_of(at[1]);
-    search_from_ = last_end_ = at[1];
-    return true;
   }
+  search_from_ = symbols.size() + 1;
   return false;
+}
+
+size_t RegexMatches::skip(size_t at) const {
+  const std::string& symbols = workspace_.symbols_;
+  if (regex_.may_be_empty_) return at;
+  while (at < symbols.size() && !regex_.starts_[uint8_t(symbols[at])]) ++at;
+  return at < symbols.size() ? at : symbols.size() + 1;
+}
+
+bool RegexMatches::match_at(size_t at, size_t& end) {
+  const size_t left = workspace_.symbols_.size() - at;
+  size_t window = std::min(kWindow, left);
+  uint32_t steps = kSteps;
+  int found = ask(at, window, steps);
+  while (found < 0 && found != PCRE2_ERROR_NOMATCH) {
+    if (found == PCRE2_ERROR_PARTIAL) {
+      window = window < left / 2 ? window * 2 : left;
+      steps = std::max(steps, uint32_t(window));
+    } else if (found == PCRE2_ERROR_MATCHLIMIT && steps < UINT32_MAX / 2) {
+      steps *= 2;
+    } else {
+      give_up(pcre2_message(found));
+    }
+    found = ask_for_time(at, window, steps);
+  }
+  end = pcre2_get_ovector_pointer(workspace_.match_data_)[1];
+  return found >= 0;
+}
+
+// Where the window ends before the text does, PCRE2 answers PARTIAL as soon as it would have looked beyond the window.
+int RegexMatches::ask(size_t at, size_t window, uint32_t steps) {
+  const std::string& symbols = workspace_.symbols_;
+  if (workspace_.steps_ != steps) pcre2_set_match_limit(workspace_.context_, workspace_.steps_ = steps);
+  const bool elsewhere = regex_.code_elsewhere_ && at != search_from_;
+  return pcre2_match((elsewhere ? regex_.code_elsewhere_ : regex_.code_).get(),
+                     reinterpret_cast<PCRE2_SPTR>(symbols.data()), at + window, at,
+                     at + window < symbols.size() ? PCRE2_PARTIAL_HARD : 0, workspace_.match_data_,
+                     workspace_.context_);
+}
+
+int RegexMatches::ask_for_time(size_t at, size_t window, uint32_t steps) {
+  if (budget_.seconds_ <= 0) give_up("it takes too long");
+  const double start = processor_seconds();
+  const int found = ask(at, window, steps);
+  budget_.seconds_ -= processor_seconds() - start;
+  return found;
+}
+
+void RegexMatches::give_up(const std::string& why) const {
+  throw Error({.what = "the regex gives up on this text: " + why,
+               .where = regex_.where_,
+               .found = printable(regex_.source_),
+               .hint = "a regex that repeats what it repeats, or that looks far ahead from every place, can take "
+                       "exponential or quadratic time; it must be rewritten"});
 }
 
 size_t RegexMatches::byte_of(size_t symbol) {

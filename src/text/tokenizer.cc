@@ -2,6 +2,8 @@
 
 #include "text/tokenizer.h"
 
+#include <filesystem>
+
 #include "base/error.h"
 #include "base/map.h"
 #include "base/utf8.h"
@@ -36,6 +38,14 @@ void WorkspacePool::give_back(std::unique_ptr<EncodeWorkspace> workspace) {
 
 Tokenizer::Tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
+  if (!std::filesystem::exists(path)) {
+    throw Error({.what = "there is no tokenizer",
+                 .where = path,
+                 .expected = "a tokenizer.json",
+                 .hint =
+                     "where a folder has tokenizer.model, tiktoken.model, or vocab.json and merges.txt, transformers "
+                     "makes one: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"});
+  }
   parts_ = read_tokenizer(read_file(path, kMaxFile), path);
 }
 
@@ -58,6 +68,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special) 
 
   TokenizerParts& p = *parts_;
   auto workspace = p.pool.take();
+  workspace->pretokenizer.budget = RegexBudget(text.size());
   std::vector<int32_t> ids;
   const auto encode_word = [&](std::string_view word) { p.bpe.encode(p.vocabulary, word, workspace->bpe, ids); };
   p.raw_tokens.split(text, [&](std::string_view raw, int32_t raw_id) {

@@ -1,4 +1,4 @@
-// Unicode properties: utf8proc's categories brought to Unicode 16, and the sets built from them.
+// Unicode properties: utf8proc's categories brought to Unicode 16, the sets built from them, and scripts.
 
 #include "text/unicode.h"
 
@@ -106,7 +106,23 @@ const Named kNamed[] = {
     {"c", "other", {Cc, Cf, Cs, Co, Cn}}, {"cc", "control", {Cc}}, {"cf", "format", {Cf}}, {"cs", "surrogate", {Cs}},
     {"co", "privateuse", {Co}}, {"cn", "unassigned", {Cn}},
 };
+
+struct Script {
+  std::string_view name;
+  std::initializer_list<CodePoints::Range> ranges;
+};
+#include "text/scripts.inc"
 // clang-format on
+
+// As Unicode compares the names of properties: without case, spaces, hyphens and underscores.
+std::string loose_name(std::string_view name) {
+  std::string key;
+  for (const char c : name) {
+    if (c == ' ' || c == '-' || c == '_') continue;
+    key += c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
+  }
+  return key;
+}
 
 }  // namespace
 
@@ -117,14 +133,34 @@ Category category_of(char32_t c) {
 }
 
 std::optional<CodePoints> code_points_of_category(std::string_view name) {
-  std::string key;
-  for (const char c : name) {
-    if (c == ' ' || c == '-' || c == '_') continue;
-    key += c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
-  }
+  const std::string key = loose_name(name);
   for (const Named& named : kNamed) {
     if (key == named.short_name || key == named.long_name) return code_points_of(named.categories);
   }
+  return std::nullopt;
+}
+
+std::optional<CodePoints> code_points_of_script(std::string_view name) {
+  const std::string key = loose_name(name);
+  for (const Script& script : kScripts) {
+    if (key == script.name) return CodePoints(script.ranges);
+  }
+  return std::nullopt;
+}
+
+std::optional<CodePoints> code_points_of_class(std::string_view name) {
+  const std::string key = loose_name(name);
+  if (key == "any") return CodePoints{{0, CodePoints::kLast}};
+  if (key == "ascii") return CodePoints{{0, 0x7F}};
+  if (key == "blank") return code_points_of({Zs}) | CodePoints{{'\t', '\t'}};
+  if (key == "cntrl") return code_points_of({Cc});
+  if (key == "digit") return code_points_of({Nd});
+  if (key == "graph") return code_points_of({Cc, Cn, Cs}).complement() - white_space();
+  if (key == "print") return code_points_of({Cc, Cn, Cs, Zl, Zp}).complement();
+  if (key == "punct") return code_points_of({Pc, Pd, Ps, Pe, Pi, Pf, Po});
+  if (key == "space" || key == "whitespace") return white_space();
+  if (key == "word") return regex_word_characters(false);
+  if (key == "xdigit") return CodePoints{{'0', '9'}, {'A', 'F'}, {'a', 'f'}};
   return std::nullopt;
 }
 

@@ -50,6 +50,13 @@ Category category_of(char32_t c);
 // category.
 std::optional<CodePoints> code_points_of_category(std::string_view name);
 
+// The code points of a script ("Han"), its name compared as above: those of the living scripts with the most speakers.
+std::optional<CodePoints> code_points_of_script(std::string_view name);
+
+// What the names of POSIX ("digit", "space") mean in \p{…} of the regular expressions in tokenizer files; nothing for
+// alpha, alnum, lower and upper, of which the categories say too little.
+std::optional<CodePoints> code_points_of_class(std::string_view name);
+
 // White_Space.
 const CodePoints& white_space();
 bool is_white_space(char32_t c);

@@ -11,10 +11,11 @@
 namespace nemotron {
 namespace {
 
-std::vector<std::string> matches_of(const std::string& pattern, const std::string& text) {
+std::vector<std::string> matches_of(const std::string& pattern, const std::string& text, double seconds = 10) {
   const Regex regex(pattern, "test");
   RegexWorkspace workspace;
-  RegexMatches matches(regex, text, workspace);
+  RegexBudget budget = RegexBudget::of_seconds(seconds);
+  RegexMatches matches(regex, text, workspace, budget);
   std::vector<std::string> out;
   for (size_t begin = 0, end = 0; matches.next(begin, end);) {
     if (begin < end) out.push_back(text.substr(begin, end - begin));
@@ -33,18 +34,23 @@ TEST(Regex, matches_what_oniguruma_matches) {
 
 TEST(Regex, refuses_what_it_cannot_match_exactly) {
   const std::pair<const char*, const char*> refused[] = {
-      {"(a)\\1", "unsupported escape"},
-      {"\\k<n>", "unsupported escape"},
-      {"\\G", "unsupported escape"},
+      {"(a)\\1", "back reference"},
+      {"(?<n>a)\\k<n>", "back reference"},
+      {"a\\G", "\\G behind something else"},
+      {"(?<=\\G.)a", "\\G behind something else"},
       {"\\X", "unsupported escape"},
       {"\\K", "unsupported escape"},
       {"\\R", "unsupported escape"},
       {"(?~ab)", "unsupported kind"},
       {"(?(1)a|b)", "unsupported kind"},
       {"(?x: a)", "unsupported kind"},
-      {"\\p{Han}", "no general category"},
-      {"[[:alpha:]]", "POSIX"},
+      {"\\p{Linear_A}", "the property 'Linear_A', which is not supported"},
+      {"\\p{Alphabetic}", "the property 'Alphabetic', which is not supported"},
+      {"[[:alpha:]]", "the POSIX bracket 'alpha', which is not supported"},
+      {"[[:abc]", "POSIX bracket without a name"},
       {"(?i:é)", "outside ASCII"},
+      {"(?i:ⓐ)", "outside ASCII"},
+      {"(?i:\\p{Greek})", "ignores the case"},
       {"(?i:ss)", "ligature"},
       {"(?i:\\p{Lu})", "ignores the case"},
       {"a)", "closing parenthesis"},
@@ -75,8 +81,28 @@ TEST(Regex, refuses_what_it_cannot_match_exactly) {
 
 TEST(Regex, gives_up_on_exponential_patterns_with_an_error) {
   const std::string text = std::string(60, 'a') + "cb";
-  EXPECT_NE(message_of([&] { matches_of("(?:a|a)*b", text); }).find("gives up"), std::string::npos);
-  EXPECT_NE(message_of([&] { matches_of("(?:a*)*b", text); }).find("gives up"), std::string::npos);
+  EXPECT_NE(message_of([&] { matches_of("(?:a|a)*b", text, 0.02); }).find("gives up"), std::string::npos);
+  EXPECT_NE(message_of([&] { matches_of("(?:a*)*b", text, 0.02); }).find("gives up"), std::string::npos);
+}
+
+// Each of these is tried from every place and looks at all that follows: quadratic time, or worse. A clock stops them;
+// of its usual half a second and more a small part is enough here.
+TEST(Regex, gives_up_on_patterns_that_take_quadratic_time) {
+  const std::string text(2'000'000, 'a');
+  for (const char* pattern : {"a*b|a", "a*b|a*c|a", "(?=.*x)a|.", ".*?x|.", "(?:a|b)*c|.", "a*a*a*b|.", "(?:a*)*b"}) {
+    EXPECT_NE(message_of([&] { matches_of(pattern, text, 0.02); }).find("gives up"), std::string::npos) << pattern;
+  }
+}
+
+// What a window at first hides must not change the match.
+TEST(Regex, matches_reach_as_far_as_they_need) {
+  const std::string run(10'000, 'a');
+  EXPECT_EQ(matches_of("a+b|a+", run + "c" + run + "b"), (std::vector<std::string>{run, run + "b"}));
+  EXPECT_EQ(matches_of("a+(?!b)", run + "b"), (std::vector<std::string>{run.substr(1)}));
+  EXPECT_EQ(matches_of("a{1,3}(?=a{200}\\z)|b", run + "b" + run.substr(0, 203)),
+            (std::vector<std::string>{"b", "aaa"}));
+  EXPECT_EQ(matches_of("(?:ab?){500}(?=a|$)", run), std::vector<std::string>(20, run.substr(0, 500)));
+  EXPECT_EQ(matches_of("\\w+\\b", run), (std::vector<std::string>{run}));
 }
 
 // "\s+$" tried from every space of a long run would take 10^10 steps.
