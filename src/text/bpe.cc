@@ -1,4 +1,4 @@
-// Bpe: the merge table, and the merge loop for short words (scan) and long ones (heap).
+// Bpe: the merge table, and the merge loop for short words (scan) and long ones (queue).
 
 #include "text/bpe.h"
 
@@ -89,11 +89,11 @@ void Bpe::merge_word(std::string_view word, BpeWorkspace& workspace, std::vector
   if (symbols.size() <= kShortWord)
     merge_short(symbols);
   else
-    merge_long(symbols, workspace.heap_);
+    merge_long(symbols, workspace.queue_);
   for (int32_t i = 0; i >= 0; i = symbols[size_t(i)].next) ids.push_back(symbols[size_t(i)].id);
   if (symbols.capacity() > (1 << 20)) {  // one huge word must not hold its memory for ever
     symbols = {};
-    workspace.heap_ = {};
+    workspace.queue_ = {};
   }
 }
 
@@ -106,12 +106,12 @@ void Bpe::start(std::string_view word, std::vector<Symbol>& symbols) const {
     int32_t id = byte_ids_[byte];
     const bool unknown = id == Vocabulary::kNone;
     if (unknown) {
-      if (options_.unknown == Vocabulary::kNone) {
-        throw Error({.what = fmt::format("the vocabulary has no entry for the byte 0x{:02x}, and no unk_token", byte),
+      if (options_.refuse_unknown) {
+        throw Error({.what = fmt::format("neither the byte 0x{:02x} nor the unk_token has an entry", byte),
                      .where = "tokenizer.json: model.vocab",
                      .hint = "this tokenizer cannot encode the text"});
       }
-      if (after_unknown && options_.fuse_unknown) continue;
+      if (options_.unknown == Vocabulary::kNone || (after_unknown && options_.fuse_unknown)) continue;
       id = options_.unknown;
     }
     after_unknown = unknown;
@@ -153,28 +153,64 @@ void Bpe::merge_short(std::vector<Symbol>& symbols) const {
   }
 }
 
-void Bpe::merge_long(std::vector<Symbol>& symbols, std::vector<uint64_t>& heap) const {
-  heap.clear();
-  const auto entry = [&](int32_t at) { return uint64_t(symbols[size_t(at)].rank) << 32 | uint32_t(at); };
-  for (size_t i = 0; i < symbols.size(); ++i) {
-    if (symbols[i].rank != kNoRank) heap.push_back(entry(int32_t(i)));
-  }
-  std::make_heap(heap.begin(), heap.end(), std::greater<>());
+void Bpe::merge_long(std::vector<Symbol>& symbols, MergeQueue& queue) const {
   const auto push = [&](int32_t at) {
-    if (at < 0 || symbols[size_t(at)].rank == kNoRank) return;
-    heap.push_back(entry(at));
-    std::push_heap(heap.begin(), heap.end(), std::greater<>());
+    if (at >= 0 && symbols[size_t(at)].rank != kNoRank) queue.push(symbols[size_t(at)].rank, at);
   };
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
-    const uint64_t top = heap.back();
-    heap.pop_back();
-    const auto at = int32_t(uint32_t(top));
-    if (symbols[size_t(at)].rank != uint32_t(top >> 32)) continue;
+  for (size_t i = 0; i < symbols.size(); ++i) push(int32_t(i));
+  uint32_t rank = 0;
+  for (int32_t at = 0; queue.pop(rank, at);) {
+    if (symbols[size_t(at)].rank != rank) continue;
     join(symbols, at);
     push(at);
     push(symbols[size_t(at)].previous);
   }
+}
+
+void MergeQueue::push(uint32_t rank, int32_t position) {
+  if (rank >= list_of_.size()) list_of_.resize(rank + 1, -1);
+  if (list_of_[rank] < 0) {
+    if (free_.empty()) {
+      free_.push_back(int32_t(lists_.size()));
+      lists_.emplace_back();
+    }
+    list_of_[rank] = free_.back();
+    free_.pop_back();
+    ranks_.push_back(rank);
+    std::push_heap(ranks_.begin(), ranks_.end(), std::greater<>());
+  }
+  List& list = lists_[size_t(list_of_[rank])];
+  if (!list.is_heap && !list.positions.empty() && position < list.positions.back()) {
+    // What ascends is a heap already.
+    list.positions.erase(list.positions.begin(), list.positions.begin() + std::ptrdiff_t(list.done));
+    list.done = 0;
+    list.is_heap = true;
+  }
+  list.positions.push_back(position);
+  if (list.is_heap) std::push_heap(list.positions.begin(), list.positions.end(), std::greater<>());
+}
+
+bool MergeQueue::pop(uint32_t& rank, int32_t& position) {
+  if (ranks_.empty()) return false;
+  rank = ranks_.front();
+  List& list = lists_[size_t(list_of_[rank])];
+  if (list.is_heap) {
+    std::pop_heap(list.positions.begin(), list.positions.end(), std::greater<>());
+    position = list.positions.back();
+    list.positions.pop_back();
+  } else {
+    position = list.positions[list.done++];
+  }
+  if (list.done == list.positions.size()) {
+    list.positions.clear();
+    list.done = 0;
+    list.is_heap = false;
+    free_.push_back(list_of_[rank]);
+    list_of_[rank] = -1;
+    std::pop_heap(ranks_.begin(), ranks_.end(), std::greater<>());
+    ranks_.pop_back();
+  }
+  return true;
 }
 
 }  // namespace nemotron

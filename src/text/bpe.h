@@ -10,6 +10,26 @@
 
 namespace nemotron {
 
+// The pairs of one long word that are still to be joined, by rank and then by position. Nearly always the positions of
+// a rank come in ascending order, so that each rank has a plain list; a list that gets one out of order becomes a heap.
+class MergeQueue {
+ public:
+  void push(uint32_t rank, int32_t position);
+  // Takes the leftmost pair of the best rank; false if there is none.
+  bool pop(uint32_t& rank, int32_t& position);
+
+ private:
+  struct List {
+    std::vector<int32_t> positions;
+    size_t done = 0;  // taken from the front
+    bool is_heap = false;
+  };
+  std::vector<int32_t> list_of_;  // by rank; -1: none
+  std::vector<List> lists_;
+  std::vector<int32_t> free_;    // lists of no rank
+  std::vector<uint32_t> ranks_;  // that have a list; a heap, smallest first
+};
+
 // What one thread needs to encode words: a cache of recent words and the arrays of the merge loop.
 class BpeWorkspace {
  public:
@@ -34,7 +54,7 @@ class BpeWorkspace {
 
   std::vector<Cached> cache_;
   std::vector<Symbol> symbols_;
-  std::vector<uint64_t> heap_;  // rank << 32 | position, smallest first; outdated entries are passed over
+  MergeQueue queue_;  // outdated entries are passed over
 };
 
 class Bpe {
@@ -43,16 +63,16 @@ class Bpe {
 
   struct Options {
     bool ignore_merges = false;           // a word that is an entry is that entry, whether merges lead to it or not
-    int32_t unknown = Vocabulary::kNone;  // for bytes without an entry
+    int32_t unknown = Vocabulary::kNone;  // for bytes without an entry, which are dropped where there is none
     bool fuse_unknown = false;            // neighbouring unknown bytes are one
+    bool refuse_unknown = false;          // a byte without an entry is an error: the unk_token has none either
   };
   Bpe(const Vocabulary& vocabulary, size_t merges, Options options);
 
   // Pairs come best first. A pair given again takes the later rank, as in `tokenizers`.
   void add_merge(int32_t left, int32_t right, int32_t joined);
 
-  // Appends the ids of a word of any bytes, in O(n log n). Throws Error for a byte that has no entry when there is none
-  // for unknown ones.
+  // Appends the ids of a word of any bytes, in O(n log n). Throws Error for a byte that is to be refused.
   void encode(const Vocabulary& vocabulary, std::string_view word, BpeWorkspace& workspace,
               std::vector<int32_t>& ids) const;
 
@@ -72,7 +92,7 @@ class Bpe {
   void rank_pair(std::vector<Symbol>& symbols, int32_t left) const;
   void join(std::vector<Symbol>& symbols, int32_t left) const;
   void merge_short(std::vector<Symbol>& symbols) const;
-  void merge_long(std::vector<Symbol>& symbols, std::vector<uint64_t>& heap) const;
+  void merge_long(std::vector<Symbol>& symbols, MergeQueue& queue) const;
 
   std::vector<Merge> table_;  // open addressing, at most half full
   size_t count_ = 0;

@@ -28,7 +28,7 @@ class Tokenizer {
 
   // The token ids of a text, in time linear in it up to a logarithm. Each maximal part of `text` that is not UTF-8 is
   // taken for U+FFFD. `add_special` adds what the post-processor adds (<s> and the like). Throws Error if the tokenizer
-  // itself cannot encode the text: a byte without an entry, or a regex that gives up.
+  // itself cannot encode the text: a byte for which neither it nor unk_token has an entry, or a regex that gives up.
   std::vector<int32_t> encode(std::string_view text, bool add_special = false) const;
 
   // The text of token ids: the bytes of all of them, what is not UTF-8 then replaced by U+FFFD. An id without an entry,

@@ -129,10 +129,14 @@ class Reader {
     Bpe::Options options;
     options.ignore_merges = flag(model, "ignore_merges");
     options.fuse_unknown = flag(model, "fuse_unk");
-    if (unknown.is_string()) options.unknown = vocabulary_.find(unknown.string());
+    if (unknown.is_string()) {
+      options.unknown = vocabulary_.find(unknown.string());
+      options.refuse_unknown = options.unknown == Vocabulary::kNone;
+    }
     // With an entry for every byte there is nothing to fall back from.
     if (flag(model, "byte_fallback") && !has_every_byte()) {
-      fail("model.byte_fallback", "not supported in a vocabulary without an entry for every byte");
+      fail("model.byte_fallback", "not supported: this is a SentencePiece vocabulary, without an entry for every byte",
+           "true", "byte-level BPE");
     }
     read_merges(model, options);
   }
@@ -364,9 +368,11 @@ class Reader {
     const std::string type = type_of(description);
     if (type == "ByteLevel") return;  // it moves offsets, no ids
     if (type == "TemplateProcessing") return read_template(description, field, parts);
+    if (type == "RobertaProcessing" || type == "BertProcessing") return read_cls_and_sep(description, field, parts);
     const Json* steps = description.find("processors");
     if (type != "Sequence" || !steps || !steps->is_array() || depth == 8) {
-      fail(field + ".type " + type, "not supported", "", "ByteLevel, TemplateProcessing or a Sequence of these");
+      fail(field + ".type " + type, "not supported", "",
+           "ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing or a Sequence of these");
     }
     for (size_t i = 0; i < steps->array().size(); ++i) {
       read_post_processor(steps->array()[i], fmt::format("{}.processors[{}]", field, i), depth + 1, parts);
@@ -374,7 +380,7 @@ class Reader {
   }
 
   void read_template(const Json& description, const std::string& field, TokenizerParts& parts) {
-    if (!parts.template_pieces.empty()) fail(field, "a second TemplateProcessing", "", "one");
+    if (!parts.template_pieces.empty()) fail(field, "a second processor that adds tokens", "", "one");
     const Json* single = description.find("single");
     const Json* special = description.find("special_tokens");
     if (!single || !single->is_array() || !special || !special->is_object()) {
@@ -398,19 +404,36 @@ class Reader {
     if (parts.template_pieces.empty()) parts.template_pieces.push_back({.is_text = false});
   }
 
+  // One token before the text and one after it, each given as ["<s>", 0].
+  void read_cls_and_sep(const Json& description, const std::string& field, TokenizerParts& parts) {
+    if (!parts.template_pieces.empty()) fail(field, "a second processor that adds tokens", "", "one");
+    const auto piece = [&](const char* key) {
+      const Json* pair = description.find(key);
+      if (!pair || !pair->is_array() || pair->array().size() != 2) {
+        fail(field + "." + key, pair ? "wrong kind of value" : "a field is missing", "", "a token and its id");
+      }
+      parts.template_pieces.push_back({.is_text = false, .special = {entry_with_id(pair->array()[1], field, parts)}});
+    };
+    piece("cls");
+    parts.template_pieces.push_back({});
+    piece("sep");
+  }
+
+  int32_t entry_with_id(const Json& id, const std::string& field, const TokenizerParts& parts) const {
+    if (!id.is_int() || id.integer() < 0 || id.integer() >= parts.vocabulary.size() ||
+        !parts.vocabulary.has(int32_t(id.integer()))) {
+      fail(field, "an id without an entry in the vocabulary", id.dump());
+    }
+    return int32_t(id.integer());
+  }
+
   std::vector<int32_t> special_ids(const Json& tokens, const std::string& name, const std::string& field,
                                    const TokenizerParts& parts) const {
     const Json* token = tokens.find(name);
     const Json* ids = token ? token->find("ids") : nullptr;
     if (!ids || !ids->is_array()) fail(field + ".special_tokens", "a special token that is not described", name);
     std::vector<int32_t> out;
-    for (const Json& id : ids->array()) {
-      if (!id.is_int() || id.integer() < 0 || id.integer() >= parts.vocabulary.size() ||
-          !parts.vocabulary.has(int32_t(id.integer()))) {
-        fail(field + ".special_tokens", "an id without an entry in the vocabulary", id.dump());
-      }
-      out.push_back(int32_t(id.integer()));
-    }
+    for (const Json& id : ids->array()) out.push_back(entry_with_id(id, field + ".special_tokens", parts));
     return out;
   }
 

@@ -135,7 +135,8 @@ TEST(Tokenizer, names_the_field_of_every_fault) {
        "pre_tokenizer.pattern.Regex: a regex that cannot be compiled"},
       {"decoder", "null", "decoder: not supported"},
       {"decoder", R"({"type": "Sequence", "decoders": [{"type": "Fuse"}]})", "decoder.decoders[0].type Fuse"},
-      {"post_processor", R"({"type": "BertProcessing"})", "post_processor.type BertProcessing: not supported"},
+      {"post_processor", R"({"type": "BertProcessing"})", "post_processor.cls: a field is missing"},
+      {"post_processor", R"({"type": "Alphabetic"})", "post_processor.type Alphabetic: not supported"},
       {"post_processor",
        R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}], "special_tokens": {}})",
        "post_processor.special_tokens: a special token that is not described"},
@@ -174,9 +175,11 @@ TEST(Tokenizer, refuses_what_is_no_json_object) {
 TEST(Tokenizer, says_which_file_is_missing) {
   const std::string message = message_of([] { Tokenizer("/nonexistent/folder"); });
   EXPECT_NE(message.find("/nonexistent/folder/tokenizer.json"), std::string::npos) << message;
+  EXPECT_NE(message.find("tokenizer.model"), std::string::npos) << message;
 }
 
-TEST(Tokenizer, never_loses_a_byte_silently) {
+// As Falcon and StarCoder have it, which lack entries for some control characters.
+TEST(Tokenizer, drops_or_replaces_a_byte_without_an_entry_as_the_reference_does) {
   const char* file =
       R"({"added_tokens": [], "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false},
     "decoder": {"type": "ByteLevel"}, "model": {"vocab": {"a": 0, "b": 1, "ab": 2%s}, "merges": ["a b"]%s}})";
@@ -186,7 +189,12 @@ TEST(Tokenizer, never_loses_a_byte_silently) {
     return Tokenizer::parse(text, "f");
   };
   EXPECT_EQ(with("", "").encode("aba"), (std::vector<int32_t>{2, 0}));
-  EXPECT_NE(message_of([&] { with("", "").encode("abc"); }).find("no entry for the byte 0x63"), std::string::npos);
+  EXPECT_EQ(with("", "").encode("acb\x1d"), (std::vector<int32_t>{2}));
+  EXPECT_EQ(with("", "").encode("ccc"), (std::vector<int32_t>{}));
+  const Tokenizer lacking = with("", R"(, "unk_token": "?")");
+  EXPECT_EQ(lacking.encode("aba"), (std::vector<int32_t>{2, 0}));
+  EXPECT_NE(message_of([&] { lacking.encode("abc"); }).find("neither the byte 0x63 nor the unk_token has an entry"),
+            std::string::npos);
   const Tokenizer unknown = with(R"(, "?": 3)", R"(, "unk_token": "?")");
   EXPECT_EQ(unknown.encode("xyabzx"), (std::vector<int32_t>{3, 3, 2, 3, 3}));
   const Tokenizer fused = with(R"(, "?": 3)", R"(, "unk_token": "?", "fuse_unk": true)");
@@ -204,6 +212,26 @@ TEST(Tokenizer, applies_the_template) {
   whole.insert(whole.end(), {2, 11});
   EXPECT_EQ(tokenizer.encode("hello", true), whole);
   EXPECT_EQ(tokenizer.encode("", true), (std::vector<int32_t>{1, 2, 11}));
+}
+
+TEST(Tokenizer, adds_cls_and_sep_as_roberta_and_bert_do) {
+  for (const char* type : {"RobertaProcessing", "BertProcessing"}) {
+    const std::string post =
+        std::string(R"({"type": ")") + type +
+        R"(", "sep": ["</s>", 2], "cls": ["<s>", 1], "trim_offsets": true, "add_prefix_space": true})";
+    const Tokenizer tokenizer = Tokenizer::parse(changed_tokenizer({{"post_processor", parse_json(post, "")}}), "f");
+    std::vector<int32_t> whole = {1};
+    const auto plain = tokenizer.encode("hello");
+    whole.insert(whole.end(), plain.begin(), plain.end());
+    whole.push_back(2);
+    EXPECT_EQ(tokenizer.encode("hello", true), whole);
+    EXPECT_EQ(tokenizer.encode("", true), (std::vector<int32_t>{1, 2}));
+  }
+  const std::string wrong = R"({"type": "RobertaProcessing", "sep": ["</s>", 99999], "cls": ["<s>", 1]})";
+  EXPECT_NE(message_of([&] {
+              Tokenizer::parse(changed_tokenizer({{"post_processor", parse_json(wrong, "")}}), "f");
+            }).find("post_processor: an id without an entry"),
+            std::string::npos);
 }
 
 TEST(Tokenizer, knows_its_entries) {
