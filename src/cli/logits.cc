@@ -152,6 +152,11 @@ int run(const Options& o) {
 std::function<int()> define_logits(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model = add_model_options(app);
+  o->model->engine.exact = true;  // what is compared with other implementations is not rounded
+  app.add_flag_callback(
+         "--fast", [o] { o->model->engine.exact = false; },
+         "activations of NVFP4 weights in int8, as every other command has them without --exact")
+      ->excludes("--exact");
   app.add_option("--ids", o->ids, "JSON file: a list of token ids, or a list of such lists, which run as one batch")
       ->required();
   app.add_option("--out", o->out, "safetensors file to write: logits [T, V], hidden [T, H]")->required();

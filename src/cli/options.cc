@@ -39,6 +39,9 @@ std::shared_ptr<ModelOptions> add_model_options(CLI::App& app) {
   app.add_option("--state-seed", e.state_seed, "seed of the rounding of an f16 state (default 0)")
       ->check(seed_fault)
       ->group(group);
+  app.add_flag("--exact", e.exact,
+               "float32 activations everywhere; otherwise those of NVFP4 weights are rounded to int8")
+      ->group(group);
   app.add_option("--dt-min", e.dt_min, "least Mamba time step (default 0; 0.001 is transformers' torch path)")
       ->group(group);
   return o;

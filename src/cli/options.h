@@ -14,8 +14,8 @@ class App;
 
 namespace nemotron::cli {
 
-// Adds DIR, --threads, --backend, --target, --kv, --state, --state-seed and --dt-min; the returned values are set when
-// the options are parsed.
+// Adds DIR, --threads, --backend, --target, --kv, --state, --state-seed, --exact and --dt-min; the returned values are
+// set when the options are parsed.
 struct ModelOptions {
   std::string folder;
   EngineOptions engine;

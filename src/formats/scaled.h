@@ -1,5 +1,5 @@
 // Formats whose codes need scales: FP8 with one scale a tensor, NVFP4 with one a block of 16 and one a tensor
-// (spec/model.md 8.1; spec/training.md 1.2, 1.10).
+// (spec/model.md 8.1; spec/training.md 1.2, 1.10); and the int8 blocks of activations.
 
 #pragma once
 
@@ -48,6 +48,32 @@ struct Fp8 {
   // ModelOpt's exporter: scale = amax / 448; the quotient is rounded to BF16 first, then to E4M3.
   static float tensor_scale(float amax) { return amax / E4m3::kMax; }
   static uint8_t encode(float x, float scale) { return E4m3::encode(Bf16::decode(Bf16::encode(x / scale))); }
+};
+
+// Activations beside NVFP4 weights: int8 codes in blocks of 16 columns with a float32 scale each; value = code * scale.
+// All in float32, so that every implementation finds the same codes.
+struct Int8Block {
+  static constexpr int kBlock = 16;
+  // Below this a block counts as zeros: 127 / amax would overflow soon after.
+  static constexpr float kLeast = 0x1p-100f;
+
+  // Of a block whose largest magnitude is `amax`; NaN where the block holds a number that is not finite.
+  static float scale(float amax) {
+    if (!(amax <= std::numeric_limits<float>::max())) return std::numeric_limits<float>::quiet_NaN();
+    return amax < kLeast ? 0 : amax / 127;
+  }
+  // Codes = x * factor(amax), to the nearest integer, ties to even.
+  static float factor(float amax) {
+    return amax >= kLeast && amax <= std::numeric_limits<float>::max() ? 127 / amax : 0;
+  }
+  static float encode_block(const float* x, int8_t* codes) {  // returns the scale
+    float amax = 0;
+    for (int i = 0; i < kBlock; ++i)
+      amax = std::isnan(x[i]) ? x[i] : std::isnan(amax) ? amax : std::max(amax, std::fabs(x[i]));
+    const float f = factor(amax);
+    for (int i = 0; i < kBlock; ++i) codes[i] = f == 0 ? int8_t{0} : int8_t(std::nearbyint(x[i] * f));
+    return scale(amax);
+  }
 };
 
 }  // namespace nemotron

@@ -21,6 +21,7 @@ struct Context {
   Arena& arena;
   double dt_min =
       0;  // a lower bound of the Mamba time step; 0.001 reproduces transformers' torch path (spec/model.md 3.3)
+  Activations activations = Activations::real;  // that NVFP4 weights are multiplied with
 };
 
 // Where a layer finds its part of the state: the layer's number within it.

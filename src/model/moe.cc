@@ -32,7 +32,7 @@ Dispatch dispatch(Arena& arena, const Routes& routes, index experts, index T, in
 
 void linear(Context& ctx, const Matrix& w, Rows x, Rows y) {
   const Group all{&w, 0, x.rows};
-  ctx.ops.linear(ctx.threads, ctx.arena, {&all, 1}, x, y);
+  ctx.ops.linear(ctx.threads, ctx.arena, {&all, 1}, x, y, ctx.activations);
 }
 
 void moe_forward(Context& ctx, const Config& c, const MoeWeights& w, Rows h, Rows out, MoeSaved* saved) {
@@ -60,9 +60,9 @@ void moe_forward(Context& ctx, const Config& c, const MoeWeights& w, Rows h, Row
     ups.push_back({&w.experts[e].up_proj, order.first[e], order.first[e + 1]});
     downs.push_back({&w.experts[e].down_proj, order.first[e], order.first[e + 1]});
   }
-  ctx.ops.linear(ctx.threads, ctx.arena, ups, input, up);
+  ctx.ops.linear(ctx.threads, ctx.arena, ups, input, up, ctx.activations);
   ctx.ops.relu2(ctx.threads, up);
-  ctx.ops.linear(ctx.threads, ctx.arena, downs, up, down);
+  ctx.ops.linear(ctx.threads, ctx.arena, downs, up, down, ctx.activations);
 
   const Rows mixed = c.moe_latent_size ? room(T, X) : out;
   ctx.ops.combine(ctx.threads, E, routes, order.slots, down, mixed);

@@ -6,6 +6,9 @@
 //   * a dot product keeps 16 sums, one for each k mod 16, each taken in ascending k with fused multiply-add; the sums
 //   then meet
 //     in a tree (k with k+8, k+4, k+2, k+1). Columns beyond the end count as zeros.
+//   * NVFP4 weights with int8 activations: the products of a block of 16 columns sum to an exact integer; block b joins
+//   sum b mod 16 in ascending b, one fused multiply-add of the integer and (block scale * activation scale, rounded
+//   once); the sums meet in the same tree, and a total of -0 counts as +0.
 //   * a matrix with k_segments S sums each of S equal runs of its columns so, and the runs in a binary tree.
 //   * attention handles positions in pages of kPage, aligned to absolute positions. Within a page a score is one sum in
 //   ascending
@@ -29,6 +32,13 @@
 
 namespace nemotron {
 
+// What products with NVFP4 weights take their rows for: the backend's own numbers, or those rounded to int8 in blocks
+// of 16 (Int8Block) where that is faster. Other formats always see the backend's own numbers.
+enum class Activations : uint8_t { real, int8 };
+// Whether a product with w rounds its rows: for NVFP4 of at least 256 columns, which the kernels take at a time; in
+// narrower ones float32 is as fast.
+bool takes_int8(const Matrix& w, Activations a);
+
 // One run of rows of one sequence: rows begin .. end-1 of the batch are its next tokens.
 struct Segment {
   index begin = 0, end = 0;
@@ -37,6 +47,7 @@ struct Segment {
 };
 
 inline constexpr index kPage = 64;  // positions a page of keys and values
+inline constexpr index kSpan = 8;   // pages that meet before they meet others
 inline constexpr index kLanes = 16;
 constexpr index round_up(index n, index to) { return (n + to - 1) / to * to; }
 
@@ -44,7 +55,6 @@ constexpr index round_up(index n, index to) { return (n + to - 1) / to * to; }
 enum class KvFormat : uint8_t { real, bf16, fp8 };
 // How a Mamba state rests between tokens: as the backend's own numbers, or FP16 with stochastic rounding after every
 // token.
-inline constexpr index kSpan = 8;   // pages that meet before they meet others
 enum class SsmFormat : uint8_t { real, f16 };
 size_t kv_size(KvFormat f, Real real);  // bytes an element
 size_t ssm_size(SsmFormat f, Real real);
@@ -110,7 +120,7 @@ struct Backend {
 
   // y[t] = W x[t] for the rows of each group: a Linear, or many experts at once. x [T, K], y [T, N]; y must not overlap
   // x.
-  void (*linear)(Threads&, Arena&, std::span<const Group> groups, Rows x, Rows y);
+  void (*linear)(Threads&, Arena&, std::span<const Group> groups, Rows x, Rows y, Activations);
 
   // y += x. [T, C]
   void (*add)(Threads&, Rows x, Rows y);

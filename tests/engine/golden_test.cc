@@ -78,6 +78,7 @@ void compare_states(Worst& worst, const Expected& expected, const State& state, 
 
 Worst run(const fs::path& folder, const Expected& expected, const std::string& backend) {
   EngineOptions options;
+  options.exact = true;
   options.threads = 2;
   options.backend = backend;
   Engine engine(folder, options);

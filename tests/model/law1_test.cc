@@ -14,6 +14,7 @@ using test::Rng;
 struct Formats {
   KvFormat kv = KvFormat::real;
   SsmFormat ssm = SsmFormat::real;
+  Activations activations = Activations::int8;
 };
 
 // The bits of the logits and states of one sequence.
@@ -45,7 +46,7 @@ std::vector<Bits> run(const Model& model, const std::vector<std::vector<int32_t>
                       int threads, Chunk chunk) {
   Threads pool(threads);
   Arena arena;
-  Context ctx{cpu_backend(), pool, arena};
+  Context ctx{cpu_backend(), pool, arena, 0, formats.activations};
   State state = make_state(model.config, {.kv = formats.kv, .ssm = formats.ssm, .seed = 7});
   std::vector<Bits> result(sequences.size());
   std::vector<size_t> done(sequences.size());
@@ -92,8 +93,9 @@ TEST_P(Law1, logits_and_states_do_not_depend_on_chunks_batch_threads_or_target) 
   std::vector<std::vector<int32_t>> strangers;
   for (int i = 0; i < 3; ++i)
     strangers.push_back(test::random_ids(rng, config, size_t(test::pick(rng, {1, 5, 67, 130, 150}))));
-  strangers[1] = test::random_ids(rng, config, 140);                               // past two page borders
-  const Formats formats = all_formats()[size_t(GetParam() / 6 + GetParam()) % 6];  // beside every format of weights
+  strangers[1] = test::random_ids(rng, config, 140);                         // past two page borders
+  Formats formats = all_formats()[size_t(GetParam() / 6 + GetParam()) % 6];  // beside every format of weights
+  if (GetParam() / 6 % 2) formats.activations = Activations::real;
 
   const Bits whole = run(model, {strangers[1]}, formats, 1, [] { return 1000; })[0];
   for (const float v : whole.logits) ASSERT_TRUE(std::isfinite(v));
@@ -124,6 +126,29 @@ constexpr int kModels = 12;
 constexpr int kModels = 36;
 #endif
 INSTANTIATE_TEST_SUITE_P(random_models, Law1, ::testing::Range(0, kModels));
+
+TEST(law1, holds_where_wide_matrices_see_int8) {
+  Rng rng(29);
+  for (const bool mixed : {false, true}) {
+    Config config = test::random_config(rng);
+    config.layers = {LayerKind::mamba, LayerKind::moe, LayerKind::attention, LayerKind::mlp, LayerKind::moe};
+    config.hidden_size = 272, config.intermediate_size = 528;
+    config.moe_intermediate_size = config.moe_shared_expert_intermediate_size = 256, config.moe_latent_size = 0;
+    const Model model = test::random_model(rng, config, mixed ? std::optional<Format>() : Format::nvfp4);
+    const std::vector<int32_t> ids = test::random_ids(rng, config, 50);
+    const std::vector<std::vector<int32_t>> batch = {test::random_ids(rng, config, 13), ids,
+                                                     test::random_ids(rng, config, 31)};
+    const Formats fast{.activations = Activations::int8}, exact{.activations = Activations::real};
+    const Bits whole = run(model, {ids}, fast, 1, [] { return 1000; })[0];
+    EXPECT_NE(whole, run(model, {ids}, exact, 1, [] { return 1000; })[0]) << "int8 was not used";
+    for (const std::string& target : cpu_targets()) {
+      set_cpu_target(target);
+      for (const int chunk : {1, 4, 7, 50})
+        EXPECT_EQ(run(model, batch, fast, 2, [&] { return chunk; })[1], whole) << target << ", pieces of " << chunk;
+    }
+    set_cpu_target(cpu_targets().front());
+  }
+}
 
 TEST(law1, mtp_drafts_do_not_depend_on_chunks) {
   Rng rng(5);

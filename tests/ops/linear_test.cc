@@ -14,9 +14,9 @@ constexpr Format kFormats[] = {Format::f32, Format::bf16, Format::f16, Format::f
 
 template <class T>
 std::vector<T> multiply(const Machine<T>& m, const std::vector<Group>& groups, index rows, index cols, index out_cols,
-                        const std::vector<float>& x) {
+                        const std::vector<float>& x, Activations activations = Activations::real) {
   auto in = m.table(rows, cols, x), out = m.table(rows, out_cols);
-  m.ops.linear(m.threads, m.arena, groups, in.rows(), out.rows());
+  m.ops.linear(m.threads, m.arena, groups, in.rows(), out.rows(), activations);
   return out.values();
 }
 
@@ -250,6 +250,195 @@ TEST(linear, lets_no_number_that_is_none_into_other_rows) {
       }
     });
   }
+}
+
+// NVFP4 with int8 activations.
+
+// A row of x as int8 blocks.
+struct Quantized {
+  std::vector<int8_t> codes;
+  std::vector<float> scales;
+  Quantized(const float* x, index cols) : codes(size_t(cols)), scales(size_t(cols / 16)) {
+    for (size_t b = 0; b < scales.size(); ++b) scales[b] = Int8Block::encode_block(x + b * 16, &codes[b * 16]);
+  }
+};
+
+// The product in the order that ops.h states.
+std::vector<float> in_order_int8(const Matrix& w, index rows, const std::vector<float>& x) {
+  std::vector<float> y;
+  const index blocks = w.cols / 16 / w.k_segments;
+  for (index t = 0; t < rows; ++t) {
+    const Quantized q(&x[size_t(t * w.cols)], w.cols);
+    for (index n = 0; n < w.rows; ++n) {
+      const uint8_t* codes = w.data + n * w.cols / 2;
+      float total[8];
+      for (index s = 0; s < w.k_segments; ++s) {
+        float sum[16] = {};
+        for (index b = 0; b < blocks; ++b) {
+          const index block = s * blocks + b;
+          int exact = 0;  // twice the sum: codes are halves
+          for (index c = block * 16; c < block * 16 + 16; ++c)
+            exact += int(2 * E2m1::decode(Nvfp4::code(codes, c))) * q.codes[size_t(c)];
+          const float scale = E4m3::decode(w.block_scales[n * w.cols / 16 + block]) * q.scales[size_t(block)];
+          sum[b % 16] = std::fma(float(exact), scale, sum[b % 16]);
+        }
+        for (int half = 8; half > 0; half /= 2)
+          for (int i = 0; i < half; ++i) sum[i] += sum[i + half];
+        total[s] = sum[0];
+      }
+      for (int half = 1; half < w.k_segments; half *= 2)
+        for (int s = 0; s < w.k_segments; s += 2 * half) total[s] += total[s + half];
+      y.push_back((total[0] + 0.0f) * (w.scale * 0.5f));
+    }
+  }
+  return y;
+}
+
+// One rounding of each block's scale and one for each term of a sum, then the trees and the tensor scale; each at most
+// the sum of magnitudes.
+std::vector<double> int8_bound(const Matrix& w, index rows, const std::vector<float>& x) {
+  const double roundings = double(w.cols) / 256 + 2 + 4 + 3 + 2;
+  std::vector<double> bound;
+  for (index t = 0; t < rows; ++t) {
+    const Quantized q(&x[size_t(t * w.cols)], w.cols);
+    for (index n = 0; n < w.rows; ++n) {
+      const std::vector<float> row = decoded(w, n);
+      double sum = 0;
+      for (index k = 0; k < w.cols; ++k)
+        sum += std::fabs(double(row[size_t(k)]) * q.codes[size_t(k)] * double(q.scales[size_t(k / 16)]));
+      bound.push_back(roundings * (kUnit * sum * w.scale + kTiny));
+    }
+  }
+  return bound;
+}
+
+void check_int8(const Matrix& w, index rows, const std::vector<float>& x) {
+  SCOPED_TRACE(std::to_string(rows) + " rows, W [" + std::to_string(w.rows) + ", " + std::to_string(w.cols) + "] in " +
+               std::to_string(w.k_segments));
+  const std::vector<Group> all = {{&w, 0, rows}};
+  const auto op = [&](const auto& m) { return multiply(m, all, rows, w.cols, w.rows, x, Activations::int8); };
+  const bool int8 = takes_int8(w, Activations::int8);
+  expect_parity(op, int8 ? int8_bound(w, rows, x) : product_bound(w, rows, x));
+  expect_same_bits(op(cpu(2)), int8 ? in_order_int8(w, rows, x) : in_order(w, rows, x));
+}
+
+TEST(linear_int8, keeps_law_1_for_every_batch_and_odd_shape) {
+  Rng rng(21);
+  Storage storage;
+  constexpr index kOut[] = {1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 40, 67};
+  index turn = 0;
+  for (const index cols : {16, 240, 256, 272, 496, 512, 528, 2320}) {
+    for (index rows = 1; rows <= (cols > 1000 ? 9 : 40); ++rows) {
+      if (cols != 272 && rows % 3 != turn % 3 && rows > 8) continue;
+      const index out = kOut[turn++ % index(std::size(kOut))];
+      const Matrix w = turn % 3 ? random_matrix(rng, out, cols, Format::nvfp4, 2, storage)
+                                : random_codes(rng, out, cols, Format::nvfp4, storage);
+      check_int8(w, rows, random_floats(rng, rows * cols));
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(linear_int8, sums_the_runs_of_a_cut_matrix_in_a_tree) {
+  Rng rng(22);
+  Storage storage;
+  for (const int runs : {2, 4, 8}) {
+    for (const index width : {32, 48, 144, 272}) {
+      Matrix w = random_matrix(rng, 7, runs * width, Format::nvfp4, 2, storage);
+      w.k_segments = runs;
+      for (const index rows : {1, 2, 5, 6, 7, 13}) check_int8(w, rows, random_floats(rng, rows * w.cols));
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(linear_int8, multiplies_every_code_with_every_scale_exactly) {
+  constexpr index kCols = 272, kBlocks = kCols / 16;
+  std::vector<uint8_t> data, scales;
+  for (int scale = 0; scale < 0x7F; ++scale) {
+    scales.insert(scales.end(), kBlocks, uint8_t(scale));
+    for (index i = 0; i < kCols / 2; ++i) data.push_back(uint8_t((2 * i + 1) % 16 << 4 | 2 * i % 16));
+  }
+  const Matrix w{
+      .data = data.data(), .block_scales = scales.data(), .format = Format::nvfp4, .rows = 0x7F, .cols = kCols};
+  for_every_target([&] {
+    for (const index rows : {1, 4, 9}) {
+      for (index column = 0; column < kCols; column += 1 + column % 16) {
+        std::vector<float> x(size_t(rows * kCols));
+        for (index t = 0; t < rows; ++t) x[size_t(t * kCols + column)] = 127;
+        const std::vector<float> y = multiply(cpu(), {{&w, 0, rows}}, rows, kCols, w.rows, x, Activations::int8);
+        for (index n = 0; n < w.rows; ++n)
+          ASSERT_EQ(y[size_t(n)], 127 * (E2m1::decode(uint8_t(column % 16)) * E4m3::decode(uint8_t(n))))
+              << "column " << column << " scale " << n;
+      }
+    }
+  });
+}
+
+TEST(linear_int8, rounds_blocks_of_any_size_as_the_codec_does) {
+  Rng rng(23);
+  Storage storage;
+  constexpr index kCols = 272;
+  const Matrix w = random_matrix(rng, 5, kCols, Format::nvfp4, 1, storage);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<float> x = random_floats(rng, 3 * kCols);
+    for (index b = 0; b < 3 * kCols / 16; ++b) {
+      const int exponent = int(rng() % 240) - 140;  // some so small that they count as zeros
+      for (index c = 0; c < 16; ++c) {
+        float& v = x[size_t(b * 16 + c)];
+        v = rng() % 4 ? std::ldexp(v, exponent) : rng() % 2 ? 0.0f : -0.0f;
+        if (rng() % 8 == 0) v = std::ldexp(float(int(rng() % 255) - 127) + 0.5f, exponent);  // ties
+      }
+    }
+    for_every_target([&] {
+      expect_same_bits(multiply(cpu(), {{&w, 0, 3}}, 3, kCols, 5, x, Activations::int8), in_order_int8(w, 3, x));
+    });
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(linear_int8, lets_no_number_that_is_none_into_other_rows) {
+  Rng rng(24);
+  Storage storage;
+  constexpr index kCols = 304;
+  const Matrix w = random_matrix(rng, 9, kCols, Format::nvfp4, 1, storage);
+  std::vector<float> x = random_floats(rng, 9 * kCols);
+  const std::vector<float> clean = multiply(cpu(), {{&w, 0, 9}}, 9, kCols, 9, x, Activations::int8);
+  const float none[] = {NAN, INFINITY, -INFINITY, -NAN};
+  for (index t = 2; t < 6; ++t) x[size_t(t * kCols + 57 * t)] = none[t - 2];
+  for_every_target([&] {
+    const std::vector<float> y = multiply(cpu(), {{&w, 0, 9}}, 9, kCols, 9, x, Activations::int8);
+    for (index t = 0; t < 9; ++t)
+      for (size_t i = size_t(t * 9); i < size_t(t * 9 + 9); ++i)
+        if (t >= 2 && t < 6)
+          EXPECT_TRUE(std::isnan(y[i]));
+        else
+          EXPECT_TRUE(same_bits(y[i], clean[i]));
+  });
+}
+
+TEST(linear_int8, gives_a_row_the_same_bits_alone_and_in_any_group) {
+  Rng rng(25);
+  Storage storage;
+  constexpr index kRows = 43, kCols = 304, kOut = 37;
+  std::vector<Matrix> experts;  // one of another format
+  for (int e = 0; e < 7; ++e)
+    experts.push_back(random_matrix(rng, kOut, kCols, e == 3 ? Format::bf16 : Format::nvfp4, 2, storage));
+  const std::vector<float> x = random_floats(rng, kRows * kCols);
+  const index first[] = {0, 0, 1, 9, 12, 19, 43, 43};
+  std::vector<Group> groups;
+  for (int e = 0; e < 7; ++e) groups.push_back({&experts[size_t(e)], first[e], first[e + 1]});
+  for_every_target([&] {
+    for (const int threads : {1, 2, 5}) {
+      const std::vector<float> together = multiply(cpu(threads), groups, kRows, kCols, kOut, x, Activations::int8);
+      std::vector<float> alone;
+      for (const Group& g : groups)
+        for (index t = g.begin; t < g.end; ++t)
+          alone = join(alone, multiply(cpu(), {{g.w, 0, 1}}, 1, kCols, kOut,
+                                       {&x[size_t(t * kCols)], &x[size_t(t * kCols)] + kCols}, Activations::int8));
+      expect_same_bits(together, alone);
+    }
+  });
 }
 
 // a, b, c whose sum a b + c is hard to round: cancelling, halfway between two floats, subnormal, overflowing, special.

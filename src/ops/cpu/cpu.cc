@@ -3,6 +3,10 @@
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 
+#if HWY_ARCH_X86
+#include <cpuid.h>
+#endif
+
 #include <array>
 #include <string>
 #include <vector>
@@ -13,16 +17,39 @@
 namespace nemotron {
 namespace {
 
-int64_t chosen = 0;  // 0: the best supported
+// A SIMD target of Highway's, and on AVX2 whether int8 is multiplied with AVX-VNNI, which Highway has no target for.
+struct Target {
+  int64_t bits;
+  bool vnni;
+  std::string name() const { return std::string(hwy::TargetName(bits)) + (vnni ? "_VNNI" : ""); }
+};
 
-std::vector<int64_t> targets() {
+bool has_avx_vnni() {
+#if HWY_ARCH_X86
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+#else
+  return false;
+#endif
+}
+
+int64_t chosen = 0;  // 0: the best supported
+bool vnni = has_avx_vnni();
+
+std::vector<Target> targets() {
   hwy::SetSupportedTargetsForTest(0);
-  std::vector<int64_t> all = hwy::SupportedAndGeneratedTargets();
+  std::vector<Target> all;
+  for (const int64_t t : hwy::SupportedAndGeneratedTargets()) {
+    if (t == HWY_AVX2 && has_avx_vnni()) all.push_back({t, true});
+    all.push_back({t, false});
+  }
   if (chosen) hwy::SetSupportedTargetsForTest(chosen);
   return all;
 }
 
 }  // namespace
+
+bool cpu::avx_vnni() { return vnni; }
 
 const float* cpu::e4m3_values() {
   static const std::array<float, 256> values = [] {
@@ -54,22 +81,24 @@ const Backend& cpu_backend() {
 
 std::vector<std::string> cpu_targets() {
   std::vector<std::string> names;
-  for (const int64_t t : targets()) names.emplace_back(hwy::TargetName(t));
+  for (const Target& t : targets()) names.push_back(t.name());
   return names;
 }
 
-std::string cpu_target() { return hwy::TargetName(chosen ? chosen : targets().front()); }
+std::string cpu_target() {
+  return chosen ? Target{chosen, chosen == HWY_AVX2 && vnni}.name() : targets().front().name();
+}
 
 void set_cpu_target(const std::string& name) {
   std::string choices;
-  for (const int64_t t : targets()) {
-    if (name == hwy::TargetName(t)) {
-      chosen = t;
-      hwy::SetSupportedTargetsForTest(t);
-      hwy::GetChosenTarget().Update(t);
+  for (const Target& t : targets()) {
+    if (name == t.name()) {
+      chosen = t.bits, vnni = t.vnni;
+      hwy::SetSupportedTargetsForTest(chosen);
+      hwy::GetChosenTarget().Update(chosen);
       return;
     }
-    choices += (choices.empty() ? "" : ", ") + std::string(hwy::TargetName(t));
+    choices += (choices.empty() ? "" : ", ") + t.name();
   }
   throw Error({.what = "no such SIMD target on this processor",
                .where = "--target",

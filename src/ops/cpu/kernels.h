@@ -9,8 +9,11 @@ namespace nemotron::cpu {
 // cpu.cc: the value of each of the 256 E4M3 codes.
 const float* e4m3_values();
 
+// cpu.cc: whether the AVX2 target multiplies int8 with AVX-VNNI.
+bool avx_vnni();
+
 // linear.cc
-void linear(Threads&, Arena&, std::span<const Group>, Rows x, Rows y);
+void linear(Threads&, Arena&, std::span<const Group>, Rows x, Rows y, Activations);
 
 // pointwise.cc
 void embed(Threads&, const Matrix& table, std::span<const int32_t> ids, Rows y);

@@ -57,14 +57,30 @@ void gated_rms_norm(Threads& threads, Rows x, Rows gate, const Vector& weight, i
   });
 }
 
-void linear(Threads& threads, Arena&, std::span<const Group> groups, Rows x, Rows y) {
+// A row as an NVFP4 product with int8 activations sees it.
+std::vector<double> through_int8(const double* x, index cols) {
+  std::vector<double> row(static_cast<size_t>(cols));
+  for (index c = 0; c < cols; c += Int8Block::kBlock) {
+    float block[Int8Block::kBlock];
+    int8_t codes[Int8Block::kBlock];
+    std::copy_n(x + c, Int8Block::kBlock, block);
+    const double scale = Int8Block::encode_block(block, codes);
+    for (int i = 0; i < Int8Block::kBlock; ++i) row[size_t(c + i)] = codes[i] * scale;
+  }
+  return row;
+}
+
+void linear(Threads& threads, Arena&, std::span<const Group> groups, Rows x, Rows y, Activations activations) {
   for (const Group& g : groups) {
+    std::vector<std::vector<double>> rounded;
+    if (takes_int8(*g.w, activations))
+      for (index t = g.begin; t < g.end; ++t) rounded.push_back(through_int8(x.row<double>(t), x.cols));
     threads.parallel(g.w->rows, 16, [&](index begin, index end, int) {
       std::vector<double> w(size_t(g.w->cols));
       for (index n = begin; n < end; ++n) {
         decode_row(*g.w, n, 0, g.w->cols, w.data());
         for (index t = g.begin; t < g.end; ++t) {
-          const double* u = x.row<double>(t);
+          const double* u = rounded.empty() ? x.row<double>(t) : rounded[size_t(t - g.begin)].data();
           y.row<double>(t)[n] = std::inner_product(w.begin(), w.end(), u, 0.0) * g.w->scale;
         }
       }

@@ -1,0 +1,120 @@
+// Rows of x times rows of W: the one loop that every matrix product runs, whatever its numbers are made of.
+//
+// A kind of number brings three types, each of which hands out its share of a step, one register at a time: a row of W
+// as it lies in the file, a row of W decoded into a panel, and the rows of x. `mac` joins the shares of one W and one x
+// to a running sum. What a step is and how it is summed is law 1's business (ops/ops.h) and theirs; tiles, blocks and
+// panels below only choose what is computed beside what.
+
+#if defined(NEMOTRON_PRODUCT_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef NEMOTRON_PRODUCT_INL_H
+#undef NEMOTRON_PRODUCT_INL_H
+#else
+#define NEMOTRON_PRODUCT_INL_H
+#endif
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include "ops/cpu/lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nemotron::HWY_NAMESPACE {
+namespace {
+
+// Most rows of W that a panel holds.
+constexpr index kPanelRows = 32;
+
+// One matrix and the rows that it makes.
+struct Product {
+  const Matrix& w;
+  Rows y;       // of this group only
+  index steps;  // in each of the k_segments runs
+};
+
+// sums[n][m][16] += the steps begin .. end of run `run` of kM rows of x with kN rows of W, for kParts of the kRegs
+// registers that a sum is made of, from `part` on.
+template <int kM, int kN, int kParts, class W, class X>
+HWY_INLINE void tile(const W* w, const X& x, index run, index begin, index end, int part, float* sums) {
+  const D d;
+  V sum[kN][kM][kParts];
+  for (int n = 0; n < kN; ++n)
+    for (int m = 0; m < kM; ++m)
+      for (int i = 0; i < kParts; ++i)
+        sum[n][m][i] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
+  const auto rows = [&]<int... n>(std::integer_sequence<int, n...>) HWY_ATTR {
+    return std::array<W, kN>{w[n].run(run)...};
+  }
+  (std::make_integer_sequence<int, kN>());
+  for (index k = begin; k < end; ++k) {
+    typename W::template Share<kParts> wk[kN];
+    for (int n = 0; n < kN; ++n) rows[size_t(n)].load(k, part, wk[n]);
+    for (int m = 0; m < kM; ++m) {
+      for (int i = 0; i < kParts; ++i) {
+        const auto xk = x.load(m, run, k, part + i);
+        for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
+      }
+    }
+  }
+  for (int n = 0; n < kN; ++n)
+    for (int m = 0; m < kM; ++m)
+      for (int i = 0; i < kParts; ++i) hn::StoreU(sum[n][m][i], d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
+}
+
+// out[i] = the total of sums[i][16], for i < count to the next multiple of four.
+HWY_INLINE void totals(const float* sums, int count, float* out) {
+  Sums s[4];
+  for (int i = 0; i < count; i += 4) {
+    for (int j = 0; j < 4; ++j) load(sums + std::min(i + j, count - 1) * 16, s[j]);
+    hn::StoreU(total4(fold(s[0]), fold(s[1]), fold(s[2]), fold(s[3])), D4(), out + i);
+  }
+}
+
+// y[0..kM, n..n+count] from kM rows of x and `count` rows of W. A block of columns of x stays in the first-level cache
+// while all rows of W pass over it.
+template <int kM, int kN, int kParts, class W, class X>
+HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W* w, int count, const X& x) {
+  HWY_ALIGN float sums[kPanelRows * kM * 16];
+  float out[8][kPanelRows * kM + 4];
+  const int runs = p.w.k_segments;
+  for (int run = 0; run < runs; ++run) {
+    for (index begin = 0; begin < p.steps; begin += X::kBlockSteps) {
+      const index end = std::min(begin + X::kBlockSteps, p.steps);
+      int j = 0;
+      for (; j + kN <= count; j += kN)
+        for (int part = 0; part < kRegs; part += kParts)
+          tile<kM, kN, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
+      if constexpr (kN > 1)
+        for (; j < count; ++j)
+          for (int part = 0; part < kRegs; part += kParts)
+            tile<kM, 1, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
+    }
+    totals(sums, count * kM, out[run]);
+  }
+  for (int stride = 1; stride < runs; stride *= 2)
+    for (int run = 0; run < runs; run += 2 * stride)
+      for (int i = 0; i < count * kM; ++i) out[run][i] += out[run + stride][i];
+  for (int j = 0; j < count; ++j)
+    for (int m = 0; m < kM; ++m) y.row<float>(m)[n + j] = X::finish(out[0][j * kM + m], p.w);
+}
+
+// All rows of x, in tiles of up to kMost rows, as even as they go.
+template <int kMost, int kN, int kParts, class W, class X>
+HWY_INLINE void all_rows(const Product& p, index n, const W* w, int count, const X& x) {
+  const index tiles = (p.y.rows + kMost - 1) / kMost;
+  for (index i = 0; i < tiles; ++i) {
+    const index t = p.y.rows * i / tiles, rows = p.y.rows * (i + 1) / tiles - t;
+    const auto go = [&](auto m) HWY_ATTR {
+      if (rows == m) tile_rows<m, kN, kParts>(p, p.y.row_range(t, t + rows), n, w, count, x.from(t));
+    };
+    [&]<int... m>(std::integer_sequence<int, m...>) HWY_ATTR { (go(std::integral_constant<int, m + 1>()), ...); }
+    (std::make_integer_sequence<int, kMost>());
+  }
+}
+
+}  // namespace
+}  // namespace nemotron::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

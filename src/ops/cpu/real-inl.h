@@ -1,0 +1,233 @@
+// Weights of any format times float32 activations, weights decoded exactly (ops/ops.h has the order).
+//
+// A step is sixteen columns, one a lane.
+
+#if defined(NEMOTRON_REAL_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef NEMOTRON_REAL_INL_H
+#undef NEMOTRON_REAL_INL_H
+#else
+#define NEMOTRON_REAL_INL_H
+#endif
+
+#include "ops/cpu/kernels.h"
+#include "ops/cpu/product-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nemotron::HWY_NAMESPACE {
+namespace {
+
+// Coded: where sixteen weights of a row come from; k is a multiple of 16.
+
+template <class Codec>
+struct Coded;
+
+template <>
+struct Coded<F32> {
+  const uint8_t* codes;
+  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 4) {}
+  HWY_INLINE void load16(index k, Sums& w) const {
+    const D d;
+    const hn::Repartition<uint8_t, D> d8;
+    for (int i = 0; i < kRegs; ++i) w.r[i] = hn::BitCast(d, hn::LoadU(d8, codes + (k + i * kWidth) * 4));
+  }
+};
+
+template <>
+struct Coded<Bf16> {
+  const uint8_t* codes;
+  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 2) {}
+  HWY_INLINE void load16(index k, Sums& w) const {
+    const D d;
+    const hn::Rebind<uint32_t, D> d32;
+    const hn::Rebind<uint16_t, D> d16;
+    const hn::Repartition<uint8_t, decltype(d16)> d8;
+    for (int i = 0; i < kRegs; ++i) {
+      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + (k + i * kWidth) * 2));
+      w.r[i] = hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, half)));
+    }
+  }
+};
+
+// A small float widened by shifting its exponent and mantissa into place and scaling by 2^(127 - bias), which also
+// turns subnormals right; `special` is the smallest magnitude that is no finite number.
+template <int kShift, int kSignShift, uint32_t kMagnitude, uint32_t kSpecial>
+HWY_INLINE V widen(hn::Vec<hn::Rebind<uint32_t, D>> code, float scale, uint32_t infinity) {
+  const D d;
+  const hn::Rebind<uint32_t, D> d32;
+  const auto magnitude = hn::And(code, hn::Set(d32, kMagnitude));
+  const auto sign = hn::ShiftLeft<kSignShift>(hn::AndNot(hn::Set(d32, kMagnitude), code));
+  const auto finite = hn::BitCast(d32, hn::Mul(hn::BitCast(d, hn::ShiftLeft<kShift>(magnitude)), hn::Set(d, scale)));
+  const auto is_special = hn::Gt(magnitude, hn::Set(d32, kSpecial - 1));
+  const auto special = hn::Or(hn::Set(d32, infinity), hn::ShiftLeft<kShift>(magnitude));
+  return hn::BitCast(d, hn::Or(sign, hn::IfThenElse(hn::RebindMask(d32, is_special), special, finite)));
+}
+
+template <>
+struct Coded<F16> {
+  const uint8_t* codes;
+  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 2) {}
+  HWY_INLINE void load16(index k, Sums& w) const {
+    const hn::Rebind<uint32_t, D> d32;
+    const hn::Rebind<uint16_t, D> d16;
+    const hn::Repartition<uint8_t, decltype(d16)> d8;
+    for (int i = 0; i < kRegs; ++i) {
+      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + (k + i * kWidth) * 2));
+      w.r[i] = widen<13, 16, 0x7FFF, 0x7C00>(hn::PromoteTo(d32, half), 0x1p112f, 0x7F800000);
+    }
+  }
+};
+
+template <>
+struct Coded<Fp8> {
+  const uint8_t* codes;
+  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols) {}
+  HWY_INLINE void load16(index k, Sums& w) const {
+    const hn::Rebind<uint32_t, D> d32;
+    const hn::Rebind<uint8_t, D> d8;
+    for (int i = 0; i < kRegs; ++i)
+      w.r[i] =
+          widen<20, 24, 0x7F, 0x7F>(hn::PromoteTo(d32, hn::LoadU(d8, codes + k + i * kWidth)), 0x1p120f, 0x7FC00000);
+  }
+};
+
+// E2M1 values, and their upper halves (they are BF16 values too) one byte at a time.
+HWY_ALIGN constexpr float kE2m1[16] = {0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
+HWY_ALIGN constexpr uint8_t kE2m1Low[16] = {0, 0, 0x80, 0xC0, 0, 0x40, 0x80, 0xC0,
+                                            0, 0, 0x80, 0xC0, 0, 0x40, 0x80, 0xC0};
+HWY_ALIGN constexpr uint8_t kE2m1High[16] = {0,    0x3F, 0x3F, 0x3F, 0x40, 0x40, 0x40, 0x40,
+                                             0x80, 0xBF, 0xBF, 0xBF, 0xC0, 0xC0, 0xC0, 0xC0};
+
+// Sixteen codes, one a byte, to values: a permutation of a table in registers. A template for the same reason as `fma`.
+template <class Codes>
+HWY_INLINE void e2m1_values(Codes code, Sums& w) {
+  const D d;
+  const hn::Rebind<uint32_t, D> d32;
+  if constexpr (kWidth == 16) {
+    const auto place = hn::BitCast(hn::RebindToSigned<decltype(d32)>(), hn::PromoteTo(d32, code));
+    w.r[0] = hn::TableLookupLanes(hn::Load(d, kE2m1), hn::IndicesFromVec(d, place));
+  } else if constexpr (kWidth == 8) {
+    const hn::FixedTag<uint8_t, 8> d8;
+    const auto eight = [&](auto part) HWY_ATTR {
+      const auto wide = hn::PromoteTo(d32, part);
+      const auto magnitude = hn::And(wide, hn::Set(d32, 7));
+      const auto place = hn::BitCast(hn::RebindToSigned<decltype(d32)>(), magnitude);
+      const auto sign = hn::ShiftLeft<28>(hn::AndNot(hn::Set(d32, 7), wide));
+      return hn::Or(hn::TableLookupLanes(hn::Load(d, kE2m1), hn::IndicesFromVec(d, place)), hn::BitCast(d, sign));
+    };
+    w.r[0] = eight(hn::LowerHalf(d8, code));
+    w.r[1] = eight(hn::UpperHalf(d8, code));
+  } else {
+    const hn::FixedTag<uint8_t, 16> d8;
+    const hn::FixedTag<uint16_t, 8> d16;
+    const auto low = hn::TableLookupBytes(hn::Load(d8, kE2m1Low), code);
+    const auto high = hn::TableLookupBytes(hn::Load(d8, kE2m1High), code);
+    const auto zero = hn::Zero(d16);
+    const auto first = hn::BitCast(d16, hn::InterleaveLower(d8, low, high));
+    const auto last = hn::BitCast(d16, hn::InterleaveUpper(d8, low, high));
+    w.r[0] = hn::BitCast(d, hn::InterleaveLower(d16, zero, first));
+    w.r[1] = hn::BitCast(d, hn::InterleaveUpper(d16, zero, first));
+    w.r[2] = hn::BitCast(d, hn::InterleaveLower(d16, zero, last));
+    w.r[3] = hn::BitCast(d, hn::InterleaveUpper(d16, zero, last));
+  }
+}
+
+template <>
+struct Coded<Nvfp4> {
+  const uint8_t* codes;
+  const uint8_t* scales;
+  const float* values = cpu::e4m3_values();
+  Coded(const Matrix& w, index row)
+      : codes(w.data + row * (w.cols / 2)), scales(w.block_scales + row * (w.cols / Nvfp4::kBlock)) {}
+  HWY_INLINE void load16(index k, Sums& w) const {
+    const hn::FixedTag<uint8_t, 8> d8;
+    const hn::FixedTag<uint16_t, 8> d16;
+    const V scale = hn::Set(D(), values[scales[k / Nvfp4::kBlock]]);
+    // One code a byte, in order: the low nibble of each byte comes first.
+    const auto pairs = hn::PromoteTo(d16, hn::LoadU(d8, codes + k / 2));
+    const auto nibbles =
+        hn::Or(hn::And(pairs, hn::Set(d16, 0x0F)), hn::ShiftLeft<4>(hn::And(pairs, hn::Set(d16, 0xF0))));
+    e2m1_values(hn::BitCast(hn::FixedTag<uint8_t, 16>(), nibbles), w);
+    for (int i = 0; i < kRegs; ++i) w.r[i] = hn::Mul(w.r[i], scale);
+  }
+};
+
+template <int kParts>
+struct RealShare {
+  V part[kParts];
+};
+
+template <int kParts>
+HWY_INLINE V mac(const RealShare<kParts>& w, int i, V x, V sum) {
+  return fma(x, w.part[i], sum);
+}
+
+// A row of W as it lies in the file.
+template <class Codec>
+struct RawReal {
+  template <int kParts>
+  using Share = RealShare<kParts>;
+  Coded<Codec> coded;
+  index run_cols, first = 0;
+  RawReal(const Matrix& w, index row) : coded(w, row), run_cols(w.cols / w.k_segments) {}
+  HWY_INLINE RawReal run(index s) const {
+    RawReal r = *this;
+    r.first = s * run_cols;
+    return r;
+  }
+  template <int kParts>
+  HWY_INLINE void load(index k, int, RealShare<kParts>& w) const {
+    static_assert(kParts == kRegs);
+    Sums v;
+    coded.load16(first + k * 16, v);
+    for (int i = 0; i < kRegs; ++i) w.part[i] = v.r[i];
+  }
+};
+
+// A row of W in a panel, padded with zeros.
+struct PanelReal {
+  template <int kParts>
+  using Share = RealShare<kParts>;
+  const float* row;
+  index steps;
+  HWY_INLINE PanelReal run(index s) const { return {row + s * steps * 16, steps}; }
+  template <int kParts>
+  HWY_INLINE void load(index k, int part, RealShare<kParts>& w) const {
+    for (int i = 0; i < kParts; ++i) w.part[i] = hn::LoadU(D(), row + k * 16 + (part + i) * kWidth);
+  }
+};
+
+index real_steps(const Matrix& w) { return (w.cols / w.k_segments + 15) / 16; }
+
+// Row `row` of W as floats, padded with zeros to a multiple of 16.
+template <class Codec>
+void decode_row_real(const Matrix& w, index row, float* out) {
+  const index whole = w.cols / 16 * 16;
+  const Coded<Codec> coded(w, row);
+  Sums v;
+  for (index k = 0; k < whole; k += 16) {
+    coded.load16(k, v);
+    store(v, out + k);
+  }
+  if (whole < w.cols) {
+    std::fill_n(out + whole, 16, 0.0f);
+    decode_row(w, row, whole, w.cols - whole, out + whole);
+  }
+}
+
+// Rows of x, padded likewise.
+struct XReal {
+  static constexpr index kBlockSteps = 64;
+  const float* row;
+  index steps, stride;  // steps a run; floats between rows
+  HWY_INLINE XReal from(index t) const { return {row + t * stride, steps, stride}; }
+  HWY_INLINE V load(int m, index run, index k, int part) const {
+    return hn::LoadU(D(), row + m * stride + (run * steps + k) * 16 + part * kWidth);
+  }
+  static float finish(float total, const Matrix& w) { return total * w.scale; }
+};
+
+}  // namespace
+}  // namespace nemotron::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
