@@ -163,7 +163,7 @@ std::string crossing_section(const Study& s) {
   return out;
 }
 
-std::string memory_section(const OnMachine& at) {
+std::string memory_section(const OnMachine& at, const Subject& subject) {
   const Memory& m = at.memory;
   std::string out = fmt::format("\nmemory for {} sequence{} of {} tokens\n", grouped(at.workload.batch),
                                 at.workload.batch == 1 ? "" : "s", grouped(at.workload.context));
@@ -171,9 +171,9 @@ std::string memory_section(const OnMachine& at) {
     if (n != 0)
       out += row(name, grouped(n.value()), fmt::format("{}{}", in_bytes(n.real()), note.empty() ? "" : "   " + note));
   };
-  line("weights", m.weights);
+  line("weights", m.weights, subject.weights);
   line(fmt::format("keys and values, {}", format_name(at.workload.formats.kv)).c_str(), m.kv);
-  line("states", m.state);
+  line("states", m.state, state_text(at.workload.formats, subject.architecture));
   line("activations", m.activations,
        fmt::format("a prefill chunk of {} tokens, logits", grouped(at.workload.prefill_chunk)));
   line("the program, tokenizer, tables", m.program);
@@ -403,10 +403,12 @@ std::string assumption_section(const Study& s) {
 std::string text_of(const Study& s) {
   std::string out = heading(s) + parameter_section(s) + weight_section(s) + cache_section(s) + crossing_section(s);
   if (s.chosen) {
-    out += memory_section(*s.chosen) + work_section(*s.chosen, true) + fit_section(*s.chosen);
+    out += memory_section(*s.chosen, s.options.subject) + work_section(*s.chosen, true) + fit_section(*s.chosen);
+    if (s.chosen->machine.own && !s.options.resident)
+      out += "  this program does not run this model: the figures are those of one that keeps activations in 16 bits\n";
   } else {
     const OnMachine& any = s.machines.front();  // memory and work are those of any machine
-    out += memory_section(any) + work_section(any, false);
+    out += memory_section(any, s.options.subject) + work_section(any, false);
   }
   return out + machine_section(s) + side_by_side_section(s) + served_section(s) + assumption_section(s);
 }
