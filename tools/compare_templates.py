@@ -194,33 +194,70 @@ class Generator:
             return "{{ " + self.expression(self.random.choice([1, 2, 2, 3, 3])) + " }}"
         return self.block() if roll < 0.85 else self.body()
 
+    def schema(self, depth=0):
+        """A JSON schema of the kind that tools have."""
+        kind = self.pick(["string", "string", "integer", "number", "boolean", "array", "object", "union", "any", "enum"] if depth < 3 else ["string", "integer"])
+        out = {"description": self.pick(TEXTS)} if self.random.random() < 0.6 else {}
+        if kind == "array": out |= {"type": "array"} | ({"items": self.schema(depth + 1)} if self.random.random() < 0.8 else {})
+        elif kind == "object": out |= {"type": "object"} | ({"properties": {n: self.schema(depth + 1) for n in self.some(["a", "b", "type", "items"])}, "required": ["a"]} if self.random.random() < 0.7 else {})
+        elif kind == "union": out |= self.pick([{"type": ["string", "null"]}, {"anyOf": [{"type": "string"}, {"type": "null"}]}, {"oneOf": [self.schema(depth + 1), {"type": "integer", "default": 3}]}])
+        elif kind == "enum": out |= {"type": "string", "enum": ["c", self.pick(TEXTS)], "default": "c"}
+        elif kind != "any": out |= {"type": kind} | ({"default": self.pick([0, 1.5, "x", None, True, [1]]), "nullable": True} if self.random.random() < 0.2 else {})
+        return out
+
+    def some(self, items):
+        return self.random.sample(items, self.random.randrange(len(items) + 1))
+
+    def tool(self, name):
+        function = {"name": name, "description": self.pick(TEXTS)}
+        if self.random.random() < 0.9:
+            function["parameters"] = {"type": "object", "properties": {n: self.schema() for n in self.some(["city", "unit", "days", "n", "é", "$x"])}}
+            if self.random.random() < 0.7: function["parameters"]["required"] = self.some(["city", "unit", "n"])
+        if self.random.random() < 0.1: function["strict"] = True
+        if self.random.random() < 0.1: function["return"] = {"type": "string", "description": "r"}
+        return {"type": "function", "function": function}
+
+    def calls(self, turn, names, as_text):
+        out = []
+        for n in range(self.random.randrange(1, 3)):
+            arguments = {"city": self.pick(TEXTS), "days": [1, 2.5, None, True], "n": {"x": self.pick(TEXTS), "y": [[], {}]}, "unit": self.pick([None, 7, 1e-7, "c", True])}
+            arguments = {k: arguments[k] for k in self.some(list(arguments))}
+            call = {"type": "function", "function": {"name": self.pick(names), "arguments": json.dumps(arguments) if as_text else arguments}}
+            if self.random.random() < 0.9: call = {"id": f"call{turn}{n:04}", **call}
+            out.append(call)
+        return out
+
     def tool_conversation(self):
-        """A conversation of the kind real templates are written for."""
+        """A conversation of the kind real templates are written for; one in three breaks the rules that many of them check."""
         text = lambda: self.pick(TEXTS)
-        tool = {"type": "function", "function": {"name": "get_weather", "description": text(), "parameters": {"type": "object", "required": ["city"],
-                "properties": {"city": {"type": "string", "description": text()}, "unit": {"type": ["string", "null"], "enum": ["c", text()], "default": "c"},
-                               "days": {"type": "array", "items": {"type": "integer"}}}}}}
+        wild = self.random.random() < 0.35
+        parts = lambda: [{"type": "text", "text": text()}] + ([self.pick([{"type": "image"}, {"type": "text", "text": text()}, {"type": "image_url", "image_url": {"url": "u"}}])] if self.random.random() < 0.5 else [])
+        names, as_text, tools = ["get_weather", "f"], self.random.random() < 0.3, self.random.random() < 0.5
         messages = [{"role": "system", "content": text()}] if self.random.random() < 0.5 else []
-        for turn in range(self.random.randrange(1, 4)):
-            content = [{"type": "text", "text": text()}, {"type": "image"}] if self.random.random() < 0.1 else text()
-            messages.append({"role": self.pick(["user"] * 9 + ["developer", "function"]), "content": content})
-            answer = {"role": "assistant", "content": self.pick([text(), text(), None, "<think>" + text() + "</think>" + text()])}
-            if self.random.random() < 0.4:
-                answer["reasoning_content"] = text()
-            if self.random.random() < 0.4:
-                arguments = {"city": text(), "days": [1, 2.5, None, True], "n": {"x": text()}}
-                answer["tool_calls"] = [{"id": f"call_{turn}0000", "type": "function", "function": {"name": "get_weather", "arguments": arguments if self.random.random() < 0.8 else json.dumps(arguments)}}
-                                        for _ in range(self.random.randrange(1, 3))]
+        for turn in range(self.random.randrange(1, 5)):
+            role = self.pick(["user"] * 8 + ["developer", "function", "system", "assistant"]) if wild else "user"
+            messages.append({"role": role, "content": parts() if self.random.random() < 0.1 else text()})
+            answer = {"role": "assistant", "content": self.pick([text(), text(), text() or "x", "<think>" + text() + "</think>" + text(), "<think>\n" + text() + "\n</think>\n\n" + text()] + [None, parts()] * wild)}
+            if self.random.random() < 0.4: answer[self.pick(["reasoning_content", "reasoning", "thinking"])] = text()
+            if self.random.random() < 0.4 and (tools or wild):
+                answer["tool_calls"] = self.calls(turn, names, as_text)
+                if self.random.random() < 0.5: answer["content"] = self.pick(["", None])
                 messages.append(answer)
-                messages += [{"role": "tool", "tool_call_id": c["id"], "name": "get_weather", "content": text()} for c in answer["tool_calls"]]
+                for call in answer["tool_calls"]:
+                    messages.append({"role": "tool", "tool_call_id": call.get("id", "x"), "name": call["function"]["name"],
+                                     "content": self.pick([text(), json.dumps({"t": 3}), text()] + [{"t": [1.0, text()]}, parts()] * wild)})
+                if self.random.random() < 0.5: messages.append({"role": "assistant", "content": text()})
+                elif not wild and turn < 3: break
                 continue
-            if turn or self.random.random() < 0.5:
-                messages.append(answer)
+            if self.random.random() < 0.85: messages.append(answer)
+            elif not wild: break
         kwargs = {"bos_token": "<s>", "eos_token": "</s>"}
-        for name, values in {"enable_thinking": [True, False], "reasoning_effort": ["low", "high"], "documents": [[{"title": "t", "text": text()}]], "thinking": [True]}.items():
-            if self.random.random() < 0.2:
-                kwargs[name] = self.pick(values)
-        return {"messages": hf._alias_reasoning_fields(messages), "tools": [tool] if self.random.random() < 0.5 else None, "add_generation_prompt": self.random.random() < 0.7, "kwargs": kwargs}
+        for name, values in {"enable_thinking": [True, False], "thinking": [True, False], "reasoning_effort": ["low", "medium", "high", "none"], "documents": [[{"title": "t", "text": text()}]],
+                             "thinking_budget": [0, 512], "preserve_thinking": [True], "date_string": ["21 Nov 2026"], "tools_in_user_message": [False], "model_identity": [text()],
+                             "builtin_tools": [["browser", "python"], ["web_search"]], "add_vision_id": [True], "custom_tools": [[self.tool("g")]], "keep_past_thinking": [True], "citations": ["on"]}.items():
+            if self.random.random() < 0.12: kwargs[name] = self.pick(values)
+        return {"messages": hf._alias_reasoning_fields(messages), "tools": [self.tool(n) for n in names[:self.random.randrange(1, 3)]] if tools else None,
+                "add_generation_prompt": self.random.random() < 0.7, "kwargs": kwargs}
 
     def conversation(self):
         roles = ["system", "user", "assistant", "user", "tool"]
@@ -263,6 +300,8 @@ def ours(program, template, rows):
 
 
 def same(want, got):
+    if "power is complex" in got.get("error", {}).get("message", ""):
+        return True  # the one kind of number refused
     if "rendered" in want or "rendered" in got:
         # Addresses of objects differ from run to run.
         return want.get("rendered") == got.get("rendered") or " at 0x" in want.get("rendered", "")

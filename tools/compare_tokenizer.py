@@ -1,6 +1,6 @@
 """Compares `nemotron tokenize` with the `tokenizers` package on random texts and random ids.
 
-    python tools/compare_tokenizer.py PROGRAM FOLDER... [--seconds S] [--seed N] [--variants]
+    python tools/compare_tokenizer.py PROGRAM FOLDER... [--seconds S | --strings N] [--seed N] [--variants]
 
 FOLDER holds a tokenizer.json (or a tokenizer.json.gz). --variants also tries each vocabulary under the pre-tokenizers,
 normalizers and added-token flags of other published families, and under random ones. Prints one line per tokenizer and
@@ -162,6 +162,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program"); parser.add_argument("folders", nargs="+")
     parser.add_argument("--seconds", type=float, default=20, help="for each tokenizer")
+    parser.add_argument("--strings", type=int, help="for each tokenizer, whatever time they take")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--variants", action="store_true")
     options = parser.parse_args()
@@ -172,13 +173,15 @@ def main():
         end, total, found = time.time() + options.seconds, 0, []
         documents = variants(doc, texts.r) if options.variants else iter(lambda: ("as it is", doc), None)
         kinds = 0
-        while time.time() < end and len(found) < 20:
+        strings, at_once = 0, 300 if options.variants else 10000 if options.strings else 2000
+        while (strings < options.strings if options.strings else time.time() < end) and len(found) < 20:
             name, variant = next(documents)
             kinds += 1
-            count, differences = compare(options.program, variant, texts, 300 if options.variants else 2000)
+            count, differences = compare(options.program, variant, texts, at_once)
+            strings += at_once
             total += count
             found += [(name, variant, *d) for d in differences]
-        print(f"{folder}: {total} answers compared, {kinds} rounds, {len(found)} differences", flush=True)
+        print(f"{folder}: {strings} strings, {total} answers compared, {kinds} rounds, {len(found)} differences", flush=True)
         for name, variant, kind, given, expected, got in sorted(found, key=lambda x: len(x[3]))[:5]:
             failed = True
             print(f"  {name}, {kind}: {ascii(given)}\n    theirs {ascii(expected)}\n    ours   {ascii(got)}")

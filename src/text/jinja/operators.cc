@@ -263,7 +263,7 @@ bool contains(const Value& container, const Value& item) {
       if (!item.is(Kind::string)) {
         fail_value("'in <string>' requires string as left operand, not " + std::string(type_name(item)));
       }
-      container.object()->heap().scans(text_of(container).size() / 4);
+      container.object()->heap().scans(text_of(container).size());
       return find_text(text_of(container), text_of(item)) != std::string::npos;
     case Kind::dict:
       return container.as<Dict>().find(item) != nullptr;
