@@ -126,7 +126,7 @@ Json machine_json(const Machine& m) {
   const auto peak = [](double n) { return n > 0 ? Json(n) : Json(); };
   out.set(m.own ? "f32_flops" : "bf16_flops", number(m.bf16));
   if (!m.own) out.set("fp8_flops", peak(m.fp8)).set("fp4_flops", peak(m.fp4));
-  if (m.own) out.set("memory_bytes", number(m.memory)).set("threads", m.threads);
+  if (m.own) out.set("int8_ops", number(m.fp4)).set("memory_bytes", number(m.memory)).set("threads", m.threads);
   return out;
 }
 

@@ -32,8 +32,8 @@ struct Machine {
 const std::vector<Machine>& machines();
 std::optional<Machine> find_machine(std::string_view name);  // in any capitals, with or without spaces and dashes
 
-// Measures this machine in about a second: streaming reads of a buffer beyond the caches, and float32 multiply-adds in
-// registers, on all threads.
+// Measures this machine in about a second: streaming reads of a buffer beyond the caches, and products in registers, on
+// all threads. Its `bf16` is the rate of float32, its `fp4` that of int8, in which we multiply NVFP4 weights.
 Machine measure_this_machine(Threads& threads);
 
 }  // namespace nemotron

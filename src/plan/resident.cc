@@ -15,14 +15,17 @@ namespace {
 
 // Measured on Debian 12, x86-64; in bytes. After an answer a process has touched this part of its code and libraries
 // (the kernels of other vector instruction sets stay untouched), and has a heap and stacks before any model.
-constexpr double kTouchedCode = 0.725;
-constexpr uint64_t kHeapAndStacks = 450'000;
+constexpr double kTouchedCode = 0.70;
+constexpr uint64_t kHeapAndStacks = 300'000;
 // A tensor's name, place and binding, of a folder.
 constexpr uint64_t kTensorTables = 320;
 // Tokenizer: tables of Unicode and rules, then vocabulary and merges as a multiple of the file; while it is read, its
 // JSON stands beside them.
 constexpr uint64_t kTokenizerFixed = 1'750'000;
 constexpr double kTokenizerFactor = 1.5, kTokenizerReading = 5.1;
+
+// Weights that are decoded at once, of a thread.
+constexpr uint64_t kPanel = 64 << 10;
 
 constexpr uint64_t kBlock = 4096, kMapped = 128 << 10;
 
@@ -86,7 +89,7 @@ class PretendScratch {
 // The forward of model/model.cc and its layers, allocation by allocation.
 class PretendForward {
  public:
-  PretendForward(const Config& c, int threads) : c_(c), threads_(threads) {}
+  PretendForward(const Config& c, const Architecture& a, int threads) : c_(c), a_(a), threads_(threads) {}
 
   // T rows of all sequences together, of which `heads` go through the head.
   void run(index T, index heads) {
@@ -99,6 +102,7 @@ class PretendForward {
       mixer(kind, T);
     }
     const PretendScratch head(arena_);
+    int8_ = false;
     arena_.rows(heads, c_.vocab_size);
     linear(heads, c_.hidden_size, 1);
   }
@@ -106,6 +110,13 @@ class PretendForward {
   Count touched() const { return arena_.touched(); }
 
  private:
+  bool in_nvfp4(LayerKind kind) const {
+    const Part part = kind == LayerKind::mamba ? Part::mamba : kind == LayerKind::moe ? Part::moe : Part::mlp;
+    return kind != LayerKind::attention && std::any_of(a_.weights.begin(), a_.weights.end(), [&](const WeightGroup& g) {
+             return g.part == part && g.format == NumberFormat::nvfp4;
+           });
+  }
+
   std::vector<LayerKind> kinds() const {  // layers of a kind allocate alike
     std::vector<LayerKind> kinds;
     for (const LayerKind kind : c_.layers)
@@ -113,14 +124,16 @@ class PretendForward {
     return kinds;
   }
 
+  // Rows for a product with NVFP4 weights are rounded to int8, 384 bytes for each 256 columns of each segment.
   void linear(index rows, index cols, index groups) {
     const PretendScratch scratch(arena_);
-    arena_.bytes(Count(8) * uint64_t(groups + 1));
-    arena_.rows(rows, 16);
-    arena_.rows(threads_, 8 * round_up(cols, 16));
+    arena_.bytes(Count(40) * uint64_t(groups + 1));
+    if (int8_) arena_.bytes(Count(384) * uint64_t(rows) * uint64_t((cols + 255) / 256));
+    arena_.bytes(Count(uint64_t(threads_)) * kPanel);
   }
 
   void mixer(LayerKind kind, index T) {
+    int8_ = in_nvfp4(kind);
     switch (kind) {
       case LayerKind::mamba:
         return mamba(T);
@@ -176,7 +189,9 @@ class PretendForward {
   }
 
   const Config& c_;
+  const Architecture& a_;
   index threads_;
+  bool int8_ = false;  // whether the layer has NVFP4 weights
   PretendArena arena_;
 };
 
@@ -210,7 +225,7 @@ Memory resident_memory(const Resident& r, const Architecture& a, const Workload&
   const Count rows = Count(w.batch) * std::min(w.prefill_chunk, w.context);
   if (rows > Count(uint64_t{1} << 40))  // so that no product of rows and columns overflows below
     throw Error({.what = "too many sequences to plan for", .where = "--batch", .found = std::to_string(w.batch)});
-  PretendForward forward(r.config, r.threads);
+  PretendForward forward(r.config, a, r.threads);
   forward.run(index(rows.value()), index(w.batch));
   forward.run(index(w.batch), index(w.batch));
   m.activations = forward.touched() + Count(16) * a.vocabulary * w.batch;  // logits and the sampler's copies

@@ -224,9 +224,9 @@ std::string fit_section(const OnMachine& at) {
   const Machine& m = at.machine;
   std::string out;
   if (m.own) {
-    out = fmt::format("\n{}: {} of {} available, {} read, {} in float32 with {} thread{}\n", m.title,
+    out = fmt::format("\n{}: {} of {} available, {} read, {} in float32, {} in int8, with {} thread{}\n", m.title,
                       in_bytes(m.capacity), in_bytes(m.memory), in_units(m.bandwidth, "B/s"),
-                      in_units(m.bf16, "FLOP/s"), m.threads, m.threads == 1 ? "" : "s");
+                      in_units(m.bf16, "FLOP/s"), in_units(m.fp4, "OP/s"), m.threads, m.threads == 1 ? "" : "s");
   } else {
     out = fmt::format("\n{}: {}, {}, {} BF16", m.title, in_units(m.capacity, "B"), in_units(m.bandwidth, "B/s"),
                       in_units(m.bf16, "FLOP/s"));
@@ -394,7 +394,8 @@ std::string assumption_section(const Study& s) {
       "attention and states at that of 16 bits; the head is computed\nonce a prompt; published GB are 10^9 bytes, "
       "which leaves "
       "some 7 % of most machines' memory to drivers and fragmentation.\n";
-  if (s.chosen && s.chosen->machine.own) out += "On this machine everything is computed in float32.\n";
+  if (s.chosen && s.chosen->machine.own)
+    out += "On this machine NVFP4 weights are multiplied in int8, and all else in float32.\n";
   return out;
 }
 

@@ -195,7 +195,7 @@ index rows_with_room(const Matrix& w) {
 }
 
 // Row `row` of W to runs of chunks.
-void decode_row_int8(const Matrix& w, index row, WChunk* out) {
+HWY_MAYBE_UNUSED void decode_row_int8(const Matrix& w, index row, WChunk* out) {
   const RawInt8 raw(w, row);
   const index steps = int8_steps(w);
   const bool room = row < rows_with_room(w);
