@@ -12,6 +12,8 @@
 #define HWY_TARGET_INCLUDE "ops/cpu/attention.cc"
 #include <hwy/foreach_target.h>
 //
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -132,7 +134,8 @@ void widen_rows(const Code* codes, index stride, index rows, index cols, float* 
 const float* page_rows(const std::byte* matrix, KvFormat format, index first, index rows, index cols, index& stride,
                        float* room) {
   const std::byte* at = matrix + first * stride * index(kv_size(format, Real::f32));
-  if (format == KvFormat::real && stride % 16 == 0) return reinterpret_cast<const float*>(at);
+  // Short vectors walk a chunk in strips, too narrow for memory: they want it copied.
+  if (kWidth == 16 && format == KvFormat::real && stride % 16 == 0) return reinterpret_cast<const float*>(at);
   if (format == KvFormat::real)
     widen_rows(reinterpret_cast<const float*>(at), stride, rows, cols, room);
   else if (format == KvFormat::bf16)
@@ -176,7 +179,7 @@ struct Call {
 };
 
 // Rows of keys or values that stay in the first-level cache while all queries pass over them.
-constexpr index kChunk = 32;
+constexpr index kChunk = 16;
 
 // Scratch of one thread.
 struct Room {
@@ -246,17 +249,23 @@ void softmax(float* scores, index seen, float scale, float& most, float& weight)
   weight = total(sum);
 }
 
+// Asks for what is read next, for a page is too short a run for hardware to see it coming.
+void fetch(const std::byte* data, index bytes) {
+  for (index i = 0; i < bytes; i += 64) hwy::Prefetch(data + i);
+}
+
 // What a tile has of one page.
 void page_part(const Call& call, const Tile& tile, index number, const Room& room, const Part& part) {
   const KvCache& cache = *tile.cache;
   const index hd = call.shape.head_dim, queries = tile.rows * call.per_kv;
-  const index head_bytes = kPage * hd * index(kv_size(cache.format, Real::f32));
+  const index size = index(kv_size(cache.format, Real::f32)), head_bytes = kPage * hd * size;
   const std::byte *keys = cache.pages[number] + tile.kv_head * head_bytes,
                   *values = keys + call.shape.kv_heads * head_bytes;
   const auto seen_by = [&](index row) { return std::min(kPage, tile.position + row + 1 - number * kPage); };
   const index seen = seen_by(tile.rows - 1), positions = round_up(seen, 16);
 
   for (index begin = 0; begin < hd; begin += kChunk) {
+    fetch(begin + kChunk < hd ? keys + (begin + kChunk) * kPage * size : values, kChunk * kPage * size);
     index stride = kPage;
     const index count = std::min(kChunk, hd - begin);
     const float* right = page_rows(keys, cache.format, begin, count, positions, stride, room.widened);
@@ -270,6 +279,10 @@ void page_part(const Call& call, const Tile& tile, index number, const Room& roo
   // Rows that see as many positions go together: all of them, but for the page they are in themselves.
   const index together = seen_by(0) == kPage ? tile.rows : 1;
   for (index begin = 0; begin < seen; begin += kChunk) {
+    if (begin + kChunk < seen)
+      fetch(values + (begin + kChunk) * hd * size, kChunk * hd * size);
+    else if (number + 1 < tile.end_page)
+      fetch(cache.pages[number + 1] + tile.kv_head * head_bytes, kChunk * kPage * size);
     index stride = hd;
     const float* right =
         page_rows(values, cache.format, begin, std::min(kChunk, seen - begin), hd, stride, room.widened);

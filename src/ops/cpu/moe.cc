@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <numeric>
 #include <utility>
+#include <vector>
 
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/math-inl.h"
@@ -19,10 +19,9 @@ namespace {
 
 constexpr float kOut = -std::numeric_limits<float>::infinity();
 
-// Leaves only the best groups' choices; a group's score is the sum of its two best.
-void keep_best_groups(const RouteShape& shape, float* choice) {
+// Leaves only the best groups' choices; a group's score is the sum of its two best. `score` has room for the groups.
+void keep_best_groups(const RouteShape& shape, float* choice, float* score) {
   const index width = shape.experts / shape.groups;
-  std::vector<float> score(size_t(shape.groups));
   for (index g = 0; g < shape.groups; ++g) {
     float best = kOut, second = kOut;
     for (const float c : std::span(choice + g * width, size_t(width))) {
@@ -31,35 +30,55 @@ void keep_best_groups(const RouteShape& shape, float* choice) {
       else
         second = std::max(second, c);
     }
-    score[size_t(g)] = width > 1 ? best + second : best;
+    score[g] = width > 1 ? best + second : best;
   }
-  std::vector<index> order(score.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](index a, index b) { return score[size_t(a)] > score[size_t(b)]; });
-  for (size_t i = size_t(shape.kept_groups); i < order.size(); ++i) std::fill_n(choice + order[i] * width, width, kOut);
+  // A group stays when fewer than kept_groups are better: of a higher score, or of the same and a lower number.
+  for (index g = 0; g < shape.groups; ++g) {
+    index better = 0;
+    for (index o = 0; o < shape.groups; ++o) better += score[o] > score[g] || (score[o] == score[g] && o < g);
+    if (better >= shape.kept_groups) std::fill_n(choice + g * width, width, kOut);
+  }
 }
 
-void route_row(const RouteShape& shape, const float* logits, const float* bias, int32_t* expert, float* weight) {
-  std::vector<float> score(size_t(shape.experts)), choice(score.size());
+// Integers in the order of the floats, without NaN; zeros of both signs are one. kTaken is below all of them.
+constexpr int32_t kTaken = std::numeric_limits<int32_t>::min();
+
+int32_t sortable(float x) {
+  const auto bits = std::bit_cast<int32_t>(x + 0.0f);
+  return bits >= 0 ? bits : bits ^ 0x7FFFFFFF;
+}
+
+// The number of the largest key, the lowest of equals, by way of the largest of each block of sixteen.
+index take_largest(int32_t* keys, int32_t* largest, index blocks) {
+  const index block = std::max_element(largest, largest + blocks) - largest;
+  int32_t* first = keys + block * 16;
+  const index at = std::find(first, first + 16, largest[block]) - first;
+  first[at] = kTaken;
+  largest[block] = *std::max_element(first, first + 16);
+  return block * 16 + at;
+}
+
+// `room` has room for four lists of the experts in whole sixteens.
+void route_row(const RouteShape& shape, const float* logits, const float* bias, int32_t* expert, float* weight,
+               float* room) {
+  const index padded = round_up(shape.experts, 16), blocks = padded / 16;
+  float *score = room, *choice = score + padded;
+  auto *keys = reinterpret_cast<int32_t*>(choice + padded), *largest = keys + padded;
   transform(
-      shape.experts, score.data(), [](V v) HWY_ATTR { return sigmoid(v); }, logits);
-  for (size_t e = 0; e < score.size(); ++e) {
+      shape.experts, score, [](V v) HWY_ATTR { return sigmoid(v); }, logits);
+  for (index e = 0; e < shape.experts; ++e) {
     choice[e] = score[e] + bias[e];
-    if (!(choice[e] > kOut)) choice[e] = kOut;  // a NaN would break the order below
+    if (!(choice[e] > kOut)) choice[e] = kOut;  // a NaN has no place in an order
   }
-  if (shape.groups > 1) keep_best_groups(shape, choice.data());
-  std::vector<int32_t> order(score.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto better = [&](int32_t a, int32_t b) {
-    return choice[size_t(a)] != choice[size_t(b)] ? choice[size_t(a)] > choice[size_t(b)] : a < b;
-  };
-  std::nth_element(order.begin(), order.begin() + (shape.picks - 1), order.end(), better);
-  std::sort(order.begin(), order.begin() + shape.picks);
+  if (shape.groups > 1) keep_best_groups(shape, choice, reinterpret_cast<float*>(largest));
+  for (index e = 0; e < padded; ++e) keys[e] = e < shape.experts ? sortable(choice[e]) : kTaken;
+  for (index b = 0; b < blocks; ++b) largest[b] = *std::max_element(keys + b * 16, keys + b * 16 + 16);
+  for (index j = 0; j < shape.picks; ++j) expert[j] = int32_t(take_largest(keys, largest, blocks));
+  std::sort(expert, expert + shape.picks);
   float sum = 0;
-  for (index j = 0; j < shape.picks; ++j) sum += score[size_t(order[size_t(j)])];
+  for (index j = 0; j < shape.picks; ++j) sum += score[expert[j]];
   for (index j = 0; j < shape.picks; ++j) {
-    expert[j] = order[size_t(j)];
-    const float s = score[size_t(expert[j])];
+    const float s = score[expert[j]];
     weight[j] = (shape.renormalize ? s / (sum + 1e-20f) : s) * float(shape.scale);
   }
 }
@@ -85,10 +104,13 @@ void tree(const int32_t* expert, const float* weight, const float* const* x, ind
 }  // namespace
 
 void route_op(Threads& threads, const RouteShape& shape, Rows logits, const Vector& bias, Routes routes) {
-  threads.parallel(logits.rows, 8, [&](index begin, index end, int) {
+  const index grain = std::max<index>(1, 16384 / shape.experts);
+  threads.parallel(logits.rows, grain, [&](index begin, index end, int) {
+    const index padded = round_up(shape.experts, 16);
+    std::vector<float> room(size_t(4 * padded));
     for (index t = begin; t < end; ++t)
       route_row(shape, logits.row<float>(t), bias.data(), routes.expert.data() + t * shape.picks,
-                routes.weight.row<float>(t));
+                routes.weight.row<float>(t), room.data());
   });
 }
 
