@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -70,24 +71,19 @@ Recipe recipe(const Options& o, const Source& source) {
 // "A-B", or "A" alone.
 std::optional<std::pair<index, index>> parse_layers(const std::string& text) {
   if (text.empty()) return {};
-  const char* const end = text.data() + text.size();
-  index first = 0, last = 0;
-  auto [at, error] = std::from_chars(text.data(), end, first);
-  bool good = error == std::errc();
-  last = first;
-  if (good && at != end) {
-    good = *at == '-';
-    if (good)
-      std::tie(at, error) = [&] {
-        const auto r = std::from_chars(at + 1, end, last);
-        return std::pair(r.ptr, r.ec);
-      }();
-    good = good && error == std::errc() && at == end;
-  }
-  if (!good || first < 0 || last < first)
+  const size_t dash = text.find('-');
+  const auto number = [](std::string_view digits) -> index {  // -1: it is none
+    index value = 0;
+    const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return result.ec == std::errc() && result.ptr == digits.data() + digits.size() ? value : -1;
+  };
+  const index first = number(std::string_view(text).substr(0, dash));
+  const index last = dash == text.npos ? first : number(std::string_view(text).substr(dash + 1));
+  if (first < 0 || last < first) {
     throw Error({.what = "bad --layers",
                  .expected = "A-B, the first and the last layer, such as 0-6",
                  .found = printable(text)});
+  }
   return {{first, last}};
 }
 

@@ -255,7 +255,8 @@ RandomCheckpoint make_random_checkpoint(const Json& config_file, const std::stri
   plan.set("seed", options.seed).set("headers_only", options.headers_only).set("shard_bytes", options.shard_bytes);
   plan.set("tokenizer", options.tokenizer.string()).set("config", json);
   Site site(out, plan.dump());
-  uint64_t missing = 64'000'000;  // tokenizer, index and records of quantization; then the shards
+  // The index and the records of quantization name every tensor, the tokenizer every entry; then the shards.
+  uint64_t missing = 1'000'000 + 600 * result.tensors + 40 * uint64_t(config.vocab_size);
   std::vector<bool> there(writer.shards());
   for (size_t s = 0; s < writer.shards(); ++s) {
     there[s] = site.begun() && writer.has(s);
@@ -265,8 +266,8 @@ RandomCheckpoint make_random_checkpoint(const Json& config_file, const std::stri
   if (const uint64_t room = free_bytes(out); !options.headers_only && missing > room) {
     throw Error({.what = "not enough room on the disk",
                  .where = out.string(),
-                 .expected = fmt::format("{:.1f} GB", double(missing) / 1e9),
-                 .found = fmt::format("{:.1f} GB", double(room) / 1e9),
+                 .expected = fmt::format("{} MB", missing / 1'000'000 + 1),
+                 .found = fmt::format("{} MB", room / 1'000'000),
                  .hint = "--layers takes a part of the model, --headers-only no room"});
   }
   site.begin();

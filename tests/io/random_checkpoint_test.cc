@@ -326,7 +326,7 @@ TEST(RandomCheckpoint, refuses_what_it_cannot_make_before_it_begins) {
   refused(Json(3), {}, {"config.json"});
   config = small_config();
   config.set("vocab_size", 1 << 24).set("hidden_size", 1 << 20);  // 70 TB of embeddings
-  refused(config, {}, {"not enough room", "GB", "--headers-only"});
+  refused(config, {}, {"not enough room", "MB", "--headers-only"});
 }
 
 TEST(RandomCheckpoint, slices_the_schedule_however_it_is_written) {

@@ -80,25 +80,25 @@ std::map<std::string, Stored> stored(const Config& config, const Precision& prec
 }
 
 TEST(Recipe, a_slice_keeps_the_formats_of_its_layers) {
-  for (const char* name : {"nano", "super", "ultra", "lightning"}) {
-    for (const Recipe recipe : {Recipe::bf16, Recipe::fp8, Recipe::nvfp4, Recipe::mixed}) {
-      const Config& whole = find_preset(name)->config;
-      Config slice = whole;
-      slice.mtp_layers.clear();
-      slice.layers.assign(whole.layers.begin() + 3, whole.layers.begin() + 12);
-      const auto all = stored(whole, Precision(whole, recipe)), part = stored(slice, Precision(whole, recipe, 3));
-      size_t compared = 0;
-      for (const auto& [entry, s] : part) {
-        if (!s.kind) continue;
-        const std::string rest = entry.substr(entry.find('.', 16));
-        const Stored& same = all.at("backbone.layers." + std::to_string(s.layer + 3) + rest);
-        EXPECT_EQ(s.format, same.format) << entry;
-        EXPECT_EQ(s.bytes(), same.bytes()) << entry;
-        EXPECT_EQ(s.tensors.size(), same.tensors.size()) << entry;
-        ++compared;
-      }
-      EXPECT_GT(compared, 1000u);
+  const std::pair<const char*, Recipe> models[] = {
+      {"nano", Recipe::nvfp4}, {"super", Recipe::mixed}, {"lightning", Recipe::nvfp4}};
+  for (const auto& [name, recipe] : models) {
+    const Config& whole = find_preset(name)->config;
+    Config slice = whole;
+    slice.mtp_layers.clear();
+    slice.layers.assign(whole.layers.begin() + 3, whole.layers.begin() + 12);
+    const auto all = stored(whole, Precision(whole, recipe)), part = stored(slice, Precision(whole, recipe, 3));
+    size_t compared = 0;
+    for (const auto& [entry, s] : part) {
+      if (!s.kind) continue;
+      const std::string rest = entry.substr(entry.find('.', 16));
+      const Stored& same = all.at("backbone.layers." + std::to_string(s.layer + 3) + rest);
+      EXPECT_EQ(s.format, same.format) << entry;
+      EXPECT_EQ(s.bytes(), same.bytes()) << entry;
+      EXPECT_EQ(s.tensors.size(), same.tensors.size()) << entry;
+      ++compared;
     }
+    EXPECT_GT(compared, 1000u);
   }
 }
 
