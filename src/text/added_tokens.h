@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,13 +21,15 @@ struct AddedToken {
   bool special = false;      // left out by a decoding that skips special tokens
 };
 
-// Finds a set of added tokens in a text: the leftmost first, of those the longest.
+// Finds a set of added tokens in a text: the leftmost first, of those the longest, in time linear in the text. The
+// automaton of Aho and Corasick walks over the text once, from its end, and so meets at every place the longest token
+// that starts there.
 class AddedTokenFinder {
  public:
-  static constexpr size_t kMaxLength = 1024;  // of a token's text; a search takes at most so many steps per byte
-
-  // `text` is what to look for, not empty and not longer than kMaxLength. False if another token has the same text.
+  // `text` is what to look for, not empty. False if another token has the same text.
   bool add(std::string_view text, const AddedToken& token);
+  // Makes the automaton; called once, after the last token and before the first split.
+  void finish();
 
   // Hands out the pieces of `text` from left to right: piece(part, id), id -1 for what lies between added tokens. Where
   // white space that a token took holds a token itself, the pieces overlap, unless that one has lstrip and so finds
@@ -33,11 +37,13 @@ class AddedTokenFinder {
   template <typename Piece>
   void split(std::string_view text, Piece piece) const {
     size_t done = 0;  // up to here everything is handed out
-    size_t space_end = 0;
-    for (Found found; find(text, found);) {
-      size_t begin = found.begin, end = found.end;
-      const Token& token = tokens_[size_t(found.token)];
-      found.from = found.end;
+    size_t space_end = 0, from = 0;
+    const std::vector<Found> all = find(text);
+    for (auto found = all.rbegin(); found != all.rend(); ++found) {
+      if (found->begin < from) continue;
+      const Token& token = tokens_[size_t(found->token)];
+      size_t begin = found->begin, end = begin + token.length;
+      from = end;
       if (token.single_word && !stands_alone(text, begin, end)) continue;
       if (token.lstrip) begin = done < begin ? before_space(text, done, begin) : done;
       if (token.rstrip) {
@@ -57,27 +63,30 @@ class AddedTokenFinder {
   struct Token {
     int32_t id;
     bool single_word, lstrip, rstrip;
+    size_t length;  // bytes
   };
-  struct Node {  // of a tree of prefixes
-    int32_t first_child = -1, next_sibling = -1;
-    int32_t token = -1;  // in tokens_
+  struct Node {  // of the tree of what tokens end with, written backwards; children stand together, by byte
+    int32_t first_child = 0, children = 0;
+    int32_t shorter = 0;  // the node of the longest start of this one's text that is in the tree
+    int32_t token = -1;   // the longest that starts here, in tokens_
     unsigned char byte = 0;
   };
   struct Found {
-    size_t from = 0;  // where to search
-    size_t begin = 0, end = 0;
-    int32_t token = -1;
+    size_t begin;
+    int32_t token;
   };
 
-  int32_t child(int32_t node, unsigned char byte) const;
-  bool find(std::string_view text, Found& found) const;
+  int32_t child(int32_t node, unsigned char byte) const;  // 0: none
+  int32_t step(int32_t node, unsigned char byte) const;
+  std::vector<Found> find(std::string_view text) const;  // the longest token at each place, the last place first
   static bool stands_alone(std::string_view text, size_t begin, size_t end);
   static size_t before_space(std::string_view text, size_t least, size_t end);
   static size_t after_space(std::string_view text, size_t begin);
 
   std::vector<Token> tokens_;
+  std::map<std::string, int32_t, std::less<>> reversed_;  // text of a token written backwards -> index; until finish()
   std::vector<Node> nodes_ = std::vector<Node>(1);
-  std::vector<bool> starts_ = std::vector<bool>(1 << 16);  // by the first two bytes of a token; of one byte: all pairs
+  std::vector<bool> ends_ = std::vector<bool>(1 << 16);  // by the last two bytes of a token; of one byte: all pairs
 };
 
 }  // namespace nemotron

@@ -11,7 +11,8 @@
 namespace nemotron {
 namespace {
 
-constexpr size_t kMaxSteps = 16;  // the longest published Sequence has 7
+constexpr size_t kMaxSteps = 16;   // the longest published Sequence has 7
+constexpr int kMaxByteLevels = 3;  // each can double the text; published files have one
 constexpr int kMaxDepth = 8;
 
 // The regex that ByteLevel brings (GPT-2's).
@@ -39,9 +40,10 @@ bool flag(const Json& description, const char* key, const std::string& where, st
 
 Pretokenizer::Pretokenizer(const Json* description, const std::string& where) {
   if (description && !description->is_null()) read(*description, where, 0);
-  bool byte_level = false;
-  for (const Step& step : steps_) byte_level = byte_level || step.to_stand_ins;
-  if (!byte_level) {
+  int byte_levels = 0;
+  for (const Step& step : steps_) byte_levels += step.to_stand_ins;
+  if (byte_levels > kMaxByteLevels) throw Error({.what = "more than 3 times ByteLevel", .where = where});
+  if (byte_levels == 0) {
     throw Error({.what = "there is no ByteLevel: this is no byte-level tokenizer",
                  .where = where,
                  .expected = "ByteLevel, or a Sequence that has one",

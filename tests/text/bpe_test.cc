@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include "text/added_tokens.h"
 
@@ -89,8 +90,9 @@ TEST(Bpe, a_pair_given_again_takes_the_later_rank) {
   EXPECT_EQ(ids, (std::vector<int32_t>{0, 4}));
 }
 
-std::vector<std::pair<std::string, int32_t>> split(const AddedTokenFinder& finder, const std::string& text) {
+std::vector<std::pair<std::string, int32_t>> split(AddedTokenFinder finder, const std::string& text) {
   std::vector<std::pair<std::string, int32_t>> out;
+  finder.finish();
   finder.split(text, [&](std::string_view piece, int32_t id) { out.emplace_back(piece, id); });
   return out;
 }
@@ -107,6 +109,57 @@ TEST(AddedTokens, the_leftmost_then_the_longest_wins) {
   EXPECT_EQ(split(finder, "abcbcde"), (Pieces{{"abc", 1}, {"bcde", 3}}));
   EXPECT_EQ(split(finder, "ab"), (Pieces{{"ab", -1}}));
   EXPECT_EQ(split(finder, ""), Pieces{});
+}
+
+TEST(AddedTokens, agree_with_trying_every_token_at_every_place) {
+  std::mt19937 random(4);
+  const auto word = [&](size_t most) {
+    std::string out(1 + random() % most, 'a');
+    for (char& c : out) c = char('a' + random() % 2);
+    return out;
+  };
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::string> tokens;
+    AddedTokenFinder finder;
+    for (int i = int(random() % 8); i >= 0; --i) {
+      std::string token = word(6);
+      if (finder.add(token, {.id = int32_t(tokens.size())})) tokens.push_back(std::move(token));
+    }
+    const std::string text = word(40);
+    Pieces expected;
+    std::string between;
+    for (size_t at = 0; at < text.size();) {
+      size_t best = tokens.size(), length = 0;
+      for (size_t i = 0; i < tokens.size(); ++i) {
+        if (text.compare(at, tokens[i].size(), tokens[i]) == 0 && tokens[i].size() > length) {
+          best = i;
+          length = tokens[i].size();
+        }
+      }
+      if (length == 0) {
+        between += text[at++];
+        continue;
+      }
+      if (!between.empty()) expected.emplace_back(std::exchange(between, {}), -1);
+      expected.emplace_back(tokens[best], int32_t(best));
+      at += length;
+    }
+    if (!between.empty()) expected.emplace_back(between, -1);
+    EXPECT_EQ(split(finder, text), expected) << text;
+  }
+}
+
+// Every place starts like the long tokens, which a search from each would follow to their ends.
+TEST(AddedTokens, are_found_in_linear_time) {
+  AddedTokenFinder finder;
+  const std::string stem(100'000, 'a');
+  finder.add(stem + "b", {.id = 0});
+  finder.add(stem + "c", {.id = 1});
+  finder.add("aaa", {.id = 2});
+  const std::string text(1'000'000, 'a');
+  const Pieces pieces = split(finder, text);
+  EXPECT_EQ(pieces.size(), 333'334u);
+  EXPECT_EQ(pieces.back(), (std::pair<std::string, int32_t>{"a", -1}));
 }
 
 TEST(AddedTokens, flags_take_white_space_and_look_at_neighbours) {
