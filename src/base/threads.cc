@@ -75,11 +75,11 @@ int Threads::physical_cores() {
   return std::clamp(int(cores.size()), 1, kMost);
 }
 
-void Threads::parallel(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t, int)>& body) {
+void Threads::run(int64_t n, int64_t grain, Loop body) {
   if (n <= 0) return;
   n_ = n;
   grain_ = std::max<int64_t>(grain, 1);
-  body_ = &body;
+  body_ = body;
   next_.store(0, std::memory_order_relaxed);
   if (workers_.empty() || n_ <= grain_) {
     for (int64_t begin = 0; begin < n_; begin += grain_) body(begin, std::min(begin + grain_, n_), 0);
@@ -120,7 +120,7 @@ void Threads::take_pieces(int thread) {
     for (;;) {
       const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
       if (begin >= n_) return;
-      (*body_)(begin, std::min(begin + grain_, n_), thread);
+      body_(begin, std::min(begin + grain_, n_), thread);
     }
   } catch (...) {
     const std::lock_guard lock(failure_mutex_);

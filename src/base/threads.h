@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -29,9 +28,21 @@ class Threads {
   // Which thread takes which piece varies, so results must not depend on it. Pieces are handed out as threads become
   // free, so that a core that somebody else keeps busy delays only its own piece. Returns when all are done; the first
   // exception thrown in a body is rethrown here. One loop at a time: not reentrant, and called by one thread only.
-  void parallel(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t, int)>& body);
+  template <class Body>
+  void parallel(int64_t n, int64_t grain, const Body& body) {
+    run(n, grain, {&body, [](const void* of, int64_t begin, int64_t end, int thread) {
+                     (*static_cast<const Body*>(of))(begin, end, thread);
+                   }});
+  }
 
  private:
+  // A loop's body without the memory that a std::function may take: a decode step runs hundreds of loops.
+  struct Loop {
+    const void* of = nullptr;
+    void (*call)(const void*, int64_t begin, int64_t end, int thread) = nullptr;
+    void operator()(int64_t begin, int64_t end, int thread) const { call(of, begin, end, thread); }
+  };
+  void run(int64_t n, int64_t grain, Loop body);
   void work(int thread);
   void take_pieces(int thread);
 
@@ -43,7 +54,7 @@ class Threads {
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> next_{0};  // first index that nobody has taken
   int64_t n_ = 0, grain_ = 1;
-  const std::function<void(int64_t, int64_t, int)>* body_ = nullptr;
+  Loop body_;
   std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };
