@@ -16,6 +16,11 @@ O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}
          r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 DEEPSEEK3 = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|"
              r"\s*[\r\n]+|\s+(?!\S)|\s+")
+HAN_APART = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]"
+KIMI = (rf"[\p{{Han}}]+|[^\r\n\p{{L}}\p{{N}}]?{HAN_APART}*{HAN_APART.replace('Lu', 'Ll', 1)}+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+        rf"[^\r\n\p{{L}}\p{{N}}]?{HAN_APART}+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+# Digits in threes from the right, in runs of at most 510.
+AFMOE = [r"\p{Nd}{1,510}(?=(?>\p{Nd}{510})*(?:\P{Nd}|$))|\G\p{Nd}{510}", r"\A\p{Nd}{1,2}(?=\p{Nd}{3}+\z)", r"\A\p{Nd}{3}|\G\p{Nd}{3}"]
 RARE = [r"\s+$", r"^\s*\S", r"\b\w", r"\B.", r"(?<=\s)\S+", r"(?<!\w)\d{2,}?", r"\w++", r"(?>a+|ab)b?", r"[\w&&[^\d_]]+", r"x*", r"\Z",
         r"\p{N}{1,3}+", r"\p{^L}", r"\P{Lu}+", r"(?m:.+)", r".+", r"[a-c[x-z]-]+", r"(?i)[a-k]+", r"\h+", r"[^\x00-\x7F]{2}", r"(?:ab?)+?c|",
         r"a(?i)b|c", r"\d{2}?x?", r"\u4e2d|\x{1F44D}", r"(?<word>\w+)\W", r"(?=[A-Z])", r"$", r"^", r"\A.", r".\z", r"[\s\S]{3}"]
@@ -45,6 +50,12 @@ def published():
     yield "deepseek3", sequence(split(r"\p{N}{1,3}"), split("[一-龥\u3040-ゟ゠-ヿ]+"), split(DEEPSEEK3), byte_level())
     yield "deepseek_llm", sequence(split("[\r\n]"), split(r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-Ⴥ]+"),
                                    split(r"\s?[!-/:-~！-／：-～‘-‟　-。]+"), split(r"\s+$"), split("[一-龥ࠀ-一가-\ud7ff]+"), digits, byte_level())
+    yield "kimi", sequence(split(KIMI), byte_level())
+    yield "afmoe", sequence(*map(split, AFMOE), split(DEEPSEEK3), byte_level())
+    yield "command_r", sequence(digits, byte_level(use_regex=True))
+    yield "right_to_left", sequence(split(r"\d{1,3}(?=(?:\d{3})*\b)"), split(LLAMA3), byte_level())
+    yield "bloom", sequence(split(" ?[^(\\s|[.,!?…。，、।۔،])]+"), byte_level())
+    yield "words_joined", sequence(split(LLAMA3.replace(r"\p{L}+", r"(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+")), byte_level())
     yield "prefixed_twice", sequence(split(r"\s"), byte_level(True, True), byte_level(True, False))
 
 
