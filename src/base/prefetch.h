@@ -13,7 +13,8 @@ namespace nemotron {
 class Prefetch {
  public:
   Prefetch() = default;
-  // Starts at once; the ranges stay mapped for the life of the object. It reads from the start of each range to its end.
+  // Starts at once; the ranges stay mapped for the life of the object. It reads from the start of each range to its
+  // end.
   explicit Prefetch(std::vector<std::span<const uint8_t>> ranges);
   ~Prefetch();  // stops early, within milliseconds of a warm page cache and one read of a cold one
   Prefetch(const Prefetch&) = delete;

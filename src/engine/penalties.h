@@ -13,9 +13,9 @@
 namespace nemotron {
 
 struct Penalties {
-  double repetition = 1;                                    // divides a positive logit, multiplies a negative one
-  double presence = 0;                                      // subtracted once from what was generated
-  double frequency = 0;                                     // subtracted as often as it was generated
+  double repetition = 1;                               // divides a positive logit, multiplies a negative one
+  double presence = 0;                                 // subtracted once from what was generated
+  double frequency = 0;                                // subtracted as often as it was generated
   std::vector<std::pair<int32_t, double>> logit_bias;  // token id, what is added
 };
 
