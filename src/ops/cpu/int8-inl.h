@@ -23,7 +23,6 @@ constexpr index kChunk = 256, kBlocks = kChunk / Nvfp4::kBlock;
 
 using D32 = hn::RebindToSigned<D>;
 using V32 = hn::Vec<D32>;
-using D8 = hn::Repartition<uint8_t, D>;
 using V8 = hn::Vec<D8>;
 
 // codes[q] lane l: four columns of block l, c + {0, 2, 4, 6} for c = 0, 1, 8, 9; byte 4 l + i of codes[q] is the i-th.
@@ -331,7 +330,7 @@ void quantize_row(const float* x, const Matrix& w, XChunk* out) {
 
 template <class Dot>
 struct XInt8 {
-  static constexpr index kBlockSteps = 8;
+  static constexpr index kBlockSteps = 6;
   const XChunk* row;
   index steps, stride;  // chunks a run, a row
   HWY_INLINE XInt8 from(index t) const { return {row + t * stride, steps, stride}; }

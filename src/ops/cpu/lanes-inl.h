@@ -15,6 +15,14 @@
 
 #include "tensor/tensor.h"
 
+// Before a loop over an array that is to live in registers: with a constant count, unrolled whatever its size.
+#undef NEMOTRON_UNROLL
+#if HWY_COMPILER_CLANG
+#define NEMOTRON_UNROLL _Pragma("unroll")
+#else
+#define NEMOTRON_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
@@ -23,6 +31,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
+using D8 = hn::Repartition<uint8_t, D>;  // the bytes of a register
 using D4 = hn::FixedTag<float, 4>;
 using V4 = hn::Vec<D4>;
 constexpr int kWidth = int(hn::MaxLanes(D()));  // floats a register: 16, 8 or 4

@@ -18,14 +18,15 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Tiles: rows of x, rows of W, and how many of a sum's registers at a time; as many sums as registers hold.
-constexpr int kRealRows = kWidth == 16 ? 6 : kWidth == 8 ? 6 : 2, kRealCols = kWidth == 16 ? 4 : 2;
-constexpr int kRealFew = kWidth == 16 ? 4 : kWidth == 8 ? 3 : 2, kRealFewCols = kWidth == 16 ? 4 : 2;
+// Tiles: rows of x, rows of W, with one register of each sum at a time; as many sums as registers hold, in the ratio
+// that loads least.
+constexpr int kRealRows = kWidth == 16 ? 6 : kWidth == 8 ? 4 : 2, kRealCols = kWidth == 16 ? 4 : kWidth == 8 ? 3 : 2;
 constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
-constexpr int kInt8Few = kWidth == 16 ? 6 : 4;
+// Up to so many rows of x weights are converted in registers; with more, decoding into a panel pays.
+constexpr int kFew = kWidth == 16 ? 6 : 4;
 
-// Weights in registers: kN rows of W at a time, or fewer at the end.
-template <int kMost, int kN, class Raw, class X>
+// Rows n0 .. n1 of W, kN beside each other, and what is left of them one after the other.
+template <class Raw, int kMost, int kN, class X>
 void few_rows(const Product& p, index n0, index n1, const X& x) {
   index n = n0;
   for (; n + kN <= n1; n += kN) {
@@ -35,7 +36,7 @@ void few_rows(const Product& p, index n0, index n1, const X& x) {
     (std::make_integer_sequence<int, kN>());
     all_rows<kMost, kN, kRegs>(p, n, raw.data(), kN, x);
   }
-  if constexpr (kN > 1) few_rows<kMost, 1, Raw>(p, n, n1, x);
+  if constexpr (kN > 1) few_rows<Raw, kMost, 1>(p, n, n1, x);
 }
 
 // Bytes of a panel: they stay in the second-level cache.
@@ -44,46 +45,49 @@ constexpr index panel_rows(index row_bytes) {
   return std::clamp<index>(kPanelBytes / row_bytes / 4 * 4, 4, kPanelRows);
 }
 
-template <class Codec>
-void real_product(const Product& p, index n0, index n1, const XReal& x, void* space) {
-  if (p.w.cols % 16 == 0 && p.y.rows <= kRealFew) {
-    if (p.y.rows == 1) return few_rows<1, 4, RawReal<Codec>>(p, n0, n1, x);
-    return few_rows<kRealFew, kRealFewCols, RawReal<Codec>>(p, n0, n1, x);
-  }
-  const index stride = p.w.k_segments * p.steps * 16, most = panel_rows(stride * 4);
-  auto* panel = static_cast<float*>(space);
+// Rows n0 .. n1 of W, a panel at a time: decode(n, to) writes a row of `length` elements.
+template <int kMost, int kN, class Panel, class X, class T, class Decode>
+void many_rows(const Product& p, index n0, index n1, const X& x, T* space, index length, const Decode& decode) {
+  const index most = panel_rows(length * index(sizeof(T)));
   for (index n = n0; n < n1; n += most) {
     const index count = std::min(most, n1 - n);
-    PanelReal rows[kPanelRows];
+    Panel rows[kPanelRows];
     for (index j = 0; j < count; ++j) {
-      decode_row_real<Codec>(p.w, n + j, panel + j * stride);
-      rows[j] = {panel + j * stride, p.steps};
+      decode(n + j, space + j * length);
+      rows[j] = {space + j * length, p.steps};
     }
-    all_rows<kRealRows, kRealCols, 1>(p, n, rows, int(count), x);
+    all_rows<kMost, kN, 1>(p, n, rows, int(count), x);
+  }
+}
+
+template <class Codec>
+void real_product(const Product& p, index n0, index n1, const XReal& x, void* space) {
+  const auto decoded = [&](index begin, index end) HWY_ATTR {
+    many_rows<kRealRows, kRealCols, PanelReal>(p, begin, end, x, static_cast<float*>(space),
+                                               p.w.k_segments * p.steps * 16,
+                                               [&](index n, float* to) { decode_row_real<Codec>(p.w, n, to); });
+  };
+  if (p.y.rows > kFew || p.w.cols % 16) return decoded(n0, n1);
+  constexpr int kN = kBeside<Codec>;
+  for (index n = n0; n < n1; n += kN) {
+    const index end = std::min(n + kN, n1);
+    bool plain = true;
+    for (index i = n; i < end; ++i) plain &= is_plain<Codec>(p.w, i);
+    if (!plain)
+      decoded(n, end);
+    else if (p.y.rows == 1)
+      few_rows<RawReal<Codec>, 1, kN>(p, n, end, x);
+    else
+      few_rows<RawReal<Codec>, kFew, 1>(p, n, end, x);
   }
 }
 
 template <class Dot>
 void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, void* space) {
-  if (p.y.rows <= kInt8Few) {
-    const index room = std::clamp(rows_with_room(p.w), n0, n1);
-    if (p.y.rows == 1)
-      few_rows<1, 4, RawInt8>(p, n0, room, x);
-    else
-      few_rows<kInt8Few, 1, RawInt8>(p, n0, room, x);
-    n0 = room;
-  }
-  const index chunks = p.w.k_segments * p.steps, most = panel_rows(chunks * index(sizeof(WChunk)));
-  auto* panel = static_cast<WChunk*>(space);
-  for (index n = n0; n < n1; n += most) {
-    const index count = std::min(most, n1 - n);
-    PanelInt8 rows[kPanelRows];
-    for (index j = 0; j < count; ++j) {
-      decode_row_int8(p.w, n + j, panel + j * chunks);
-      rows[j] = {panel + j * chunks, p.steps};
-    }
-    all_rows<kInt8Rows, kInt8Cols, 1>(p, n, rows, int(count), x);
-  }
+  const index few = p.y.rows <= kFew ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
+  few_rows<RawInt8, kFew, 1>(p, n0, few, x);
+  many_rows<kInt8Rows, kInt8Cols, PanelInt8>(p, few, n1, x, static_cast<WChunk*>(space), p.w.k_segments * p.steps,
+                                             [&](index n, WChunk* to) { decode_row_int8(p.w, n, to); });
 }
 
 // Weight rows a piece of work covers: a panel or a few.
@@ -188,8 +192,9 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
         });
       } else {
         const Product p{*g.w, y.row_range(g.begin, g.end), real_steps(*g.w)};
-        const XReal rows_of_x{x.row<float>(g.begin), p.steps, x.stride};
-        visit_format(g.w->format, [&](auto codec) { real_product<decltype(codec)>(p, n0, n1, rows_of_x, space); });
+        visit_format(g.w->format, [&](auto codec) {
+          real_product<decltype(codec)>(p, n0, n1, XReal{x.row<float>(g.begin), p.steps, x.stride}, space);
+        });
       }
     }
   });

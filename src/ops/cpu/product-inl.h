@@ -39,27 +39,33 @@ template <int kM, int kN, int kParts, class W, class X>
 HWY_INLINE void tile(const W* w, const X& x, index run, index begin, index end, int part, float* sums) {
   const D d;
   V sum[kN][kM][kParts];
-  for (int n = 0; n < kN; ++n)
-    for (int m = 0; m < kM; ++m)
-      for (int i = 0; i < kParts; ++i)
-        sum[n][m][i] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
+  NEMOTRON_UNROLL
+  for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
+  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+  for (int i = 0; i < kParts; ++i)
+    sum[n][m][i] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
   const auto rows = [&]<int... n>(std::integer_sequence<int, n...>) HWY_ATTR {
     return std::array<W, kN>{w[n].run(run)...};
   }
   (std::make_integer_sequence<int, kN>());
   for (index k = begin; k < end; ++k) {
     typename W::template Share<kParts> wk[kN];
+    NEMOTRON_UNROLL
     for (int n = 0; n < kN; ++n) rows[size_t(n)].load(k, part, wk[n]);
+    NEMOTRON_UNROLL
     for (int m = 0; m < kM; ++m) {
+      NEMOTRON_UNROLL
       for (int i = 0; i < kParts; ++i) {
         const auto xk = x.load(m, run, k, part + i);
+        NEMOTRON_UNROLL
         for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
       }
     }
   }
-  for (int n = 0; n < kN; ++n)
-    for (int m = 0; m < kM; ++m)
-      for (int i = 0; i < kParts; ++i) hn::StoreU(sum[n][m][i], d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
+  NEMOTRON_UNROLL
+  for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
+  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+  for (int i = 0; i < kParts; ++i) hn::StoreU(sum[n][m][i], d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
 }
 
 // out[i] = the total of sums[i][16], for i < count to the next multiple of four.
@@ -78,9 +84,10 @@ HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W* w, int c
   HWY_ALIGN float sums[kPanelRows * kM * 16];
   float out[8][kPanelRows * kM + 4];
   const int runs = p.w.k_segments;
+  const index blocks = (p.steps + X::kBlockSteps - 1) / X::kBlockSteps;
   for (int run = 0; run < runs; ++run) {
-    for (index begin = 0; begin < p.steps; begin += X::kBlockSteps) {
-      const index end = std::min(begin + X::kBlockSteps, p.steps);
+    for (index block = 0; block < blocks; ++block) {
+      const index begin = p.steps * block / blocks, end = p.steps * (block + 1) / blocks;
       int j = 0;
       for (; j + kN <= count; j += kN)
         for (int part = 0; part < kRegs; part += kParts)
