@@ -4,11 +4,23 @@
 
 #include "base/error.h"
 #include "text/effort.h"
+#include "text/python_json.h"
 
 namespace nemotron {
 namespace {
 
 constexpr const char* kFormat = "nemotron-conversation-1";
+
+// Arguments of calls may hold numbers beyond 64 bits, which only the slower reader keeps.
+Json parse_file(std::string_view text, const std::string& where) {
+  try {
+    return parse_json(text, where);
+  } catch (const Error&) {
+    std::optional<Json> json = read_json(text);
+    if (!json) throw;
+    return *std::move(json);
+  }
+}
 
 Error fault(const std::string& where, const char* expected) {
   return Error({.what = "not a saved conversation", .where = where, .expected = expected});
@@ -40,7 +52,7 @@ void check_message(const Json& message, const std::string& where) {
 }  // namespace
 
 SavedConversation parse_conversation_file(std::string_view text, const std::string& where) {
-  const Json file = parse_json(text, where);
+  const Json file = parse_file(text, where);
   const Json *format = file.find("format"), *think = file.find("think"), *messages = file.find("messages");
   if (!format || *format != Json(kFormat)) throw fault(where, "\"format\": \"nemotron-conversation-1\"");
   SavedConversation out;

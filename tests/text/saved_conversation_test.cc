@@ -27,6 +27,15 @@ TEST(SavedConversation, reads_back_as_it_was_written) {
   EXPECT_TRUE(parse_conversation_file(dump_conversation_file({}), "file").messages.array().empty());
 }
 
+TEST(SavedConversation, keeps_numbers_of_any_size) {
+  const std::string call = R"({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"x": )"
+                           R"([123456789012345678901234567890, 1e400]}}}]})";
+  const SavedConversation c = parse_conversation_file(
+      R"({"format": "nemotron-conversation-1", "think": "on", "messages": [)" + call + "]}", "f");
+  EXPECT_EQ(dump_conversation_file(c),
+            R"({"format": "nemotron-conversation-1", "think": "on", "messages": [)" + call + "]}\n");
+}
+
 TEST(SavedConversation, knows_which_calls_wait_for_an_answer) {
   const auto waiting = [](const std::string& more) {
     return unanswered_calls(parse_conversation_file(kCalls + more + "]}", "file").messages);
