@@ -149,6 +149,7 @@ HWY_INLINE V mac(const WShare<kParts>& w, int i, const XPart<Dot>& x, V sum) {
 
 // A row of W as it lies in the file; for rows after which there are 120 more bytes of codes and 15 of scales.
 struct RawInt8 {
+  static constexpr bool kInFile = true;
   template <int kParts>
   using Share = WShare<kParts>;
   const uint8_t *codes, *scales;
@@ -170,6 +171,7 @@ struct RawInt8 {
 
 // A row of W in a panel.
 struct PanelInt8 {
+  static constexpr bool kInFile = false;
   template <int kParts>
   using Share = WShare<kParts>;
   const WChunk* row;

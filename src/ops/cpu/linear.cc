@@ -25,18 +25,20 @@ constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
 // Up to so many rows of x weights are converted in registers; with more, decoding into a panel pays.
 constexpr int kFew = kWidth == 16 ? 6 : 4;
 
-// Rows n0 .. n1 of W, kN beside each other, and what is left of them one after the other.
+// Rows n0 .. n1 of W as they lie in the file, kN beside each other where as many are left.
 template <class Raw, int kMost, int kN, class X>
 void few_rows(const Product& p, index n0, index n1, const X& x) {
-  index n = n0;
-  for (; n + kN <= n1; n += kN) {
+  for (index n = n0; n < n1; n += kFileRows) {
+    const int count = int(std::min<index>(kFileRows, n1 - n));
     const auto raw = [&]<int... i>(std::integer_sequence<int, i...>) {
-      return std::array<Raw, size_t(kN)>{Raw(p.w, n + i)...};
+      return std::array<Raw, kFileRows>{Raw(p.w, n + std::min(i, count - 1))...};
     }
-    (std::make_integer_sequence<int, kN>());
-    all_rows<kMost, kN, kRegs>(p, n, raw.data(), kN, x);
+    (std::make_integer_sequence<int, kFileRows>());
+    if (count % kN == 0)
+      all_rows<kMost, kN, kRegs>(p, n, raw.data(), count, x);
+    else
+      all_rows<kMost, 1, kRegs>(p, n, raw.data(), count, x);
   }
-  if constexpr (kN > 1) few_rows<Raw, kMost, 1>(p, n, n1, x);
 }
 
 // Bytes of a panel: they stay in the second-level cache.
@@ -68,15 +70,14 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, void* sp
                                                [&](index n, float* to) { decode_row_real<Codec>(p.w, n, to); });
   };
   if (p.y.rows > kFew || p.w.cols % 16) return decoded(n0, n1);
-  constexpr int kN = kBeside<Codec>;
-  for (index n = n0; n < n1; n += kN) {
-    const index end = std::min(n + kN, n1);
+  for (index n = n0; n < n1; n += kFileRows) {
+    const index end = std::min(n + kFileRows, n1);
     bool plain = true;
     for (index i = n; i < end; ++i) plain &= is_plain<Codec>(p.w, i);
     if (!plain)
       decoded(n, end);
     else if (p.y.rows == 1)
-      few_rows<RawReal<Codec>, 1, kN>(p, n, end, x);
+      few_rows<RawReal<Codec>, 1, kBeside<Codec>>(p, n, end, x);
     else
       few_rows<RawReal<Codec>, kFew, 1>(p, n, end, x);
   }
@@ -95,6 +96,16 @@ constexpr index kBlockRows = 32;
 
 // Multiplications that outweigh handing a piece to a thread.
 constexpr index kWorthwhile = 1 << 16;
+
+// How many of `blocks` blocks with so many bytes of weights and multiplications in all a thread takes at a time: a
+// stretch that is worth handing over and long enough for the processor to read ahead, but some pieces for each thread.
+index blocks_a_piece(index blocks, index bytes, index work, int threads) {
+  constexpr index kStretch = 256 << 10, kMostWork = 4 << 20;
+  const index least = kWorthwhile * blocks / std::max<index>(work, 1);
+  const index stretch =
+      std::min(kStretch * blocks / std::max<index>(bytes, 1), kMostWork * blocks / std::max<index>(work, 1));
+  return std::max({index{1}, least, std::min(stretch, blocks / (8 * threads))});
+}
 
 // Calls f with the target's way to multiply int8.
 template <class F>
@@ -125,7 +136,7 @@ size_t panel_bytes(const Matrix& w, bool int8) {
 void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows x, Rows y, Activations activations) {
   const Scratch scratch(arena);
   auto* jobs = arena.array<Job>(groups.size() + 1);
-  index count = 0, blocks = 0, rows = 0, chunks = 0, work = 0;
+  index count = 0, blocks = 0, rows = 0, chunks = 0, bytes = 0, work = 0;
   size_t panel = 64;
   bool any_real = false;
   for (const Group& g : groups) {
@@ -133,6 +144,7 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
     const bool int8 = takes_int8(*g.w, activations);
     Job& job = jobs[count++] = {&g, blocks, rows, int8 ? g.w->k_segments * int8_steps(*g.w) : 0, nullptr};
     blocks += (g.w->rows + kBlockRows - 1) / kBlockRows;
+    bytes += g.w->rows * index(g.w->row_bytes());
     work += g.w->rows * g.w->cols * (g.end - g.begin);
     panel = std::max(panel, panel_bytes(*g.w, int8));
     if (int8) {
@@ -177,7 +189,7 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
   }
 
   auto* panels = arena.array<std::byte>(panel * size_t(threads.count()));
-  const index grain = std::max<index>(1, kWorthwhile * blocks / std::max<index>(work, 1));
+  const index grain = blocks_a_piece(blocks, bytes, work, threads.count());
   threads.parallel(blocks, grain, [&](index begin, index end, int thread) {
     std::byte* space = panels + panel * size_t(thread);
     for (index i = job_of(&Job::first_block, begin), b = begin; b < end; ++b) {

@@ -23,8 +23,8 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Most rows of W that a panel holds.
-constexpr index kPanelRows = 32;
+// Most rows of W in a panel, and read from the file at a time; most runs of columns.
+constexpr int kPanelRows = 32, kFileRows = 4, kMostRuns = 8;
 
 // One matrix and the rows that it makes.
 struct Product {
@@ -77,27 +77,36 @@ HWY_INLINE void totals(const float* sums, int count, float* out) {
   }
 }
 
-// y[0..kM, n..n+count] from kM rows of x and `count` rows of W. A block of columns of x stays in the first-level cache
-// while all rows of W pass over it.
+// y[0..kM, n..n+count] from kM rows of x and `count` rows of W. From the file, up to kFileRows rows of W are read one
+// after the other, kN at a time; of a panel, all pass over one block of columns of x, which stays in the first-level
+// cache.
 template <int kM, int kN, int kParts, class W, class X>
 HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W* w, int count, const X& x) {
   HWY_ALIGN float sums[kPanelRows * kM * 16];
-  float out[8][kPanelRows * kM + 4];
+  static_assert(kMostRuns * kFileRows <= kPanelRows);
+  float out[kMostRuns][kPanelRows * kM + 4];
   const int runs = p.w.k_segments;
-  const index blocks = (p.steps + X::kBlockSteps - 1) / X::kBlockSteps;
-  for (int run = 0; run < runs; ++run) {
-    for (index block = 0; block < blocks; ++block) {
-      const index begin = p.steps * block / blocks, end = p.steps * (block + 1) / blocks;
-      int j = 0;
-      for (; j + kN <= count; j += kN)
-        for (int part = 0; part < kRegs; part += kParts)
-          tile<kM, kN, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
-      if constexpr (kN > 1)
-        for (; j < count; ++j)
+  if constexpr (W::kInFile) {
+    for (int j = 0; j < count; j += kN)
+      for (int run = 0; run < runs; ++run)
+        tile<kM, kN, kParts>(w + j, x, run, 0, p.steps, 0, sums + (run * count + j) * kM * 16);
+    for (int run = 0; run < runs; ++run) totals(sums + run * count * kM * 16, count * kM, out[run]);
+  } else {
+    const index blocks = (p.steps + X::kBlockSteps - 1) / X::kBlockSteps;
+    for (int run = 0; run < runs; ++run) {
+      for (index block = 0; block < blocks; ++block) {
+        const index begin = p.steps * block / blocks, end = p.steps * (block + 1) / blocks;
+        int j = 0;
+        for (; j + kN <= count; j += kN)
           for (int part = 0; part < kRegs; part += kParts)
-            tile<kM, 1, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
+            tile<kM, kN, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
+        if constexpr (kN > 1)
+          for (; j < count; ++j)
+            for (int part = 0; part < kRegs; part += kParts)
+              tile<kM, 1, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
+      }
+      totals(sums, count * kM, out[run]);
     }
-    totals(sums, count * kM, out[run]);
   }
   for (int stride = 1; stride < runs; stride *= 2)
     for (int run = 0; run < runs; run += 2 * stride)

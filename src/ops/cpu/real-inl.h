@@ -180,6 +180,7 @@ constexpr int kBeside = !std::is_same_v<Codec, Fp8> ? 1
 // A row of W as it lies in the file.
 template <class Codec>
 struct RawReal {
+  static constexpr bool kInFile = true;
   template <int kParts>
   using Share = RealShare<kParts>;
   Coded<Codec> coded;
@@ -203,6 +204,7 @@ struct RawReal {
 
 // A row of W in a panel, padded with zeros.
 struct PanelReal {
+  static constexpr bool kInFile = false;
   template <int kParts>
   using Share = RealShare<kParts>;
   const float* row;
