@@ -299,6 +299,9 @@ class Reader {
   bool surrogates_ = false;  // some were read
 };
 
+// Keys that differ only in bytes that are no character would be one when they are written.
+bool is_utf8(std::string_view text) { return find_invalid_utf8(text) == text.size(); }
+
 }  // namespace
 
 std::optional<Json> read_number(std::string_view text) {
@@ -313,7 +316,11 @@ std::optional<Json> read_number(std::string_view text) {
   return Json(real);
 }
 
-std::optional<Json> read_json(std::string_view text) { return Reader(text, false).read(); }
-std::optional<Json> read_python_json(std::string_view text) { return Reader(text, true).read(); }
+std::optional<Json> read_json(std::string_view text) {
+  return is_utf8(text) ? Reader(text, false).read() : std::nullopt;
+}
+std::optional<Json> read_python_json(std::string_view text) {
+  return is_utf8(text) ? Reader(text, true).read() : std::nullopt;
+}
 
 }  // namespace nemotron

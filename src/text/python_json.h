@@ -15,7 +15,8 @@ namespace nemotron {
 std::optional<Json> read_number(std::string_view text);
 
 // As json.loads: standard JSON, but that an escape may stand for half a surrogate pair as long as it is not kept, and
-// NaN and Infinity are refused. Numbers beyond 64 bits or beyond a double stay as they are written. Nothing: malformed.
+// NaN, Infinity and what is not UTF-8 are refused. Numbers beyond 64 bits or beyond a double stay as they are written.
+// Nothing: malformed.
 std::optional<Json> read_json(std::string_view text);
 
 // The same and: 'single quotes', True, False, None, a comma before a closing bracket, control characters but newlines
