@@ -10,6 +10,8 @@
 #define NEMOTRON_INT8_INL_H
 #endif
 
+#include <hwy/cache_control.h>
+
 #include <array>
 #include <cstring>
 
@@ -147,17 +149,20 @@ HWY_INLINE V mac(const WShare<kParts>& w, int i, const XPart<Dot>& x, V sum) {
   return fma(hn::ConvertTo(D(), exact), hn::Mul(w.part[i].scale, x.scale), sum);
 }
 
-// A row of W as it lies in the file; for rows after which there are 120 more bytes of codes and 15 of scales.
+// A row of W as it lies in the file, one of kBeside that are read beside each other (several ask ahead for the next
+// rows); for rows after which there are 120 more bytes of codes and 15 of scales.
+template <int kBeside>
 struct RawInt8 {
   static constexpr bool kInFile = true;
   template <int kParts>
   using Share = WShare<kParts>;
   const uint8_t *codes, *scales;
-  index run_blocks;
+  index run_blocks, ahead;
   RawInt8(const Matrix& w, index row)
       : codes(w.data + row * (w.cols / 2)),
         scales(w.block_scales + row * (w.cols / Nvfp4::kBlock)),
-        run_blocks(w.cols / Nvfp4::kBlock / w.k_segments) {}
+        run_blocks(w.cols / Nvfp4::kBlock / w.k_segments),
+        ahead(kBeside * (w.cols / 2)) {}
   HWY_INLINE RawInt8 run(index s) const {
     RawInt8 r = *this;
     r.codes += s * run_blocks * 8, r.scales += s * run_blocks;
@@ -165,6 +170,11 @@ struct RawInt8 {
   }
   template <int kParts>
   HWY_INLINE void load(index k, int part, WShare<kParts>& w) const {
+    if constexpr (kBeside > 1) {
+      hwy::Prefetch(codes + k * 128 + ahead);
+      hwy::Prefetch(codes + k * 128 + ahead + 64);
+      hwy::Prefetch(scales + k * 16 + ahead / 8);
+    }
     for (int i = 0; i < kParts; ++i) decode_part(codes + k * 128, scales + k * 16, part + i, w.part[i]);
   }
 };
@@ -197,11 +207,11 @@ index rows_with_room(const Matrix& w) {
 
 // Row `row` of W to runs of chunks.
 HWY_MAYBE_UNUSED void decode_row_int8(const Matrix& w, index row, WChunk* out) {
-  const RawInt8 raw(w, row);
+  const RawInt8<1> raw(w, row);
   const index steps = int8_steps(w);
   const bool room = row < rows_with_room(w);
   for (int s = 0; s < w.k_segments; ++s) {
-    const RawInt8 run = raw.run(s);
+    const RawInt8<1> run = raw.run(s);
     for (index k = 0; k < steps; ++k, ++out) {
       const uint8_t *codes = run.codes + k * 128, *scales = run.scales + k * 16;
       uint8_t last_codes[128] = {}, last_scales[16] = {};
@@ -336,9 +346,8 @@ struct XInt8 {
   const XChunk* row;
   index steps, stride;  // chunks a run, a row
   HWY_INLINE XInt8 from(index t) const { return {row + t * stride, steps, stride}; }
-  HWY_INLINE XPart<Dot> load(int m, index run, index k, int part) const {
-    return {row[m * stride + run * steps + k], part};
-  }
+  HWY_INLINE XInt8 run(index s) const { return {row + s * steps, steps, stride}; }
+  HWY_INLINE XPart<Dot> load(int m, index k, int part) const { return {row[m * stride + k], part}; }
   // Weights count twice in their codes.
   static float finish(float total, const Matrix& w) { return (total + 0.0f) * (w.scale * 0.5f); }
 };

@@ -23,7 +23,14 @@ namespace {
 constexpr int kRealRows = kWidth == 16 ? 6 : kWidth == 8 ? 4 : 2, kRealCols = kWidth == 16 ? 4 : kWidth == 8 ? 3 : 2;
 constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
 // Up to so many rows of x weights are converted in registers; with more, decoding into a panel pays.
-constexpr int kFew = kWidth == 16 ? 6 : 4;
+constexpr int kInt8Few = kWidth == 16 ? 18 : 4, kRealFew = kWidth == 16 ? 16 : 8;
+constexpr int kInt8FewRows = kWidth == 16 ? 6 : 4, kRealFewRows = kWidth == 16 ? 6 : 2;  // and of a tile then
+// Rows of W that are then read beside each other: one by one they are a single stream, which memory likes best, but
+// several rows of x would come from the second-level cache for each. A row of FP8 brings so few bytes a step that its
+// chain of additions is slower than memory.
+constexpr int kRealFewCols = kWidth == 16 ? 4 : 2;
+template <class Codec>
+constexpr int kAloneCols = std::is_same_v<Codec, Fp8> ? kRealFewCols : 1;
 
 // Rows n0 .. n1 of W as they lie in the file, kN beside each other where as many are left.
 template <class Raw, int kMost, int kN, class X>
@@ -69,7 +76,7 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, void* sp
                                                p.w.k_segments * p.steps * 16,
                                                [&](index n, float* to) { decode_row_real<Codec>(p.w, n, to); });
   };
-  if (p.y.rows > kFew || p.w.cols % 16) return decoded(n0, n1);
+  if (p.y.rows > kRealFew || p.w.cols % 16) return decoded(n0, n1);
   for (index n = n0; n < n1; n += kFileRows) {
     const index end = std::min(n + kFileRows, n1);
     bool plain = true;
@@ -77,16 +84,19 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, void* sp
     if (!plain)
       decoded(n, end);
     else if (p.y.rows == 1)
-      few_rows<RawReal<Codec>, 1, kBeside<Codec>>(p, n, end, x);
+      few_rows<RawReal<Codec, kAloneCols<Codec>>, 1, kAloneCols<Codec>>(p, n, end, x);
     else
-      few_rows<RawReal<Codec>, kFew, 1>(p, n, end, x);
+      few_rows<RawReal<Codec, kRealFewCols>, kRealFewRows, kRealFewCols>(p, n, end, x);
   }
 }
 
 template <class Dot>
 void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, void* space) {
-  const index few = p.y.rows <= kFew ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
-  few_rows<RawInt8, kFew, 1>(p, n0, few, x);
+  const index few = p.y.rows <= kInt8Few ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
+  if (p.y.rows == 1)
+    few_rows<RawInt8<1>, 1, 1>(p, n0, few, x);
+  else
+    few_rows<RawInt8<kInt8Cols>, kInt8FewRows, kInt8Cols>(p, n0, few, x);
   many_rows<kInt8Rows, kInt8Cols, PanelInt8>(p, few, n1, x, static_cast<WChunk*>(space), p.w.k_segments * p.steps,
                                              [&](index n, WChunk* to) { decode_row_int8(p.w, n, to); });
 }

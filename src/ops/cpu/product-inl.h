@@ -48,6 +48,7 @@ HWY_INLINE void tile(const W* w, const X& x, index run, index begin, index end, 
     return std::array<W, kN>{w[n].run(run)...};
   }
   (std::make_integer_sequence<int, kN>());
+  const X xs = x.run(run);  // a copy, which nothing that is written below can be part of
   for (index k = begin; k < end; ++k) {
     typename W::template Share<kParts> wk[kN];
     NEMOTRON_UNROLL
@@ -56,7 +57,7 @@ HWY_INLINE void tile(const W* w, const X& x, index run, index begin, index end, 
     for (int m = 0; m < kM; ++m) {
       NEMOTRON_UNROLL
       for (int i = 0; i < kParts; ++i) {
-        const auto xk = x.load(m, run, k, part + i);
+        const auto xk = xs.load(m, k, part + i);
         NEMOTRON_UNROLL
         for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
       }

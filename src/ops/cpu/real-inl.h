@@ -20,13 +20,14 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Coded: where sixteen weights of a row come from; k is a multiple of 16.
+// Coded: where sixteen weights of a row come from, kStep bytes; k is a multiple of 16.
 
 template <class Codec>
 struct Coded;
 
 template <>
 struct Coded<F32> {
+  static constexpr index kStep = 64;
   const uint8_t* codes;
   Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 4) {}
   HWY_INLINE void load16(index k, Sums& w) const {
@@ -38,6 +39,7 @@ struct Coded<F32> {
 
 template <>
 struct Coded<Bf16> {
+  static constexpr index kStep = 32;
   const uint8_t* codes;
   Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 2) {}
   HWY_INLINE void load16(index k, Sums& w) const {
@@ -68,6 +70,7 @@ HWY_INLINE V widen(hn::Vec<hn::Rebind<uint32_t, D>> code, float scale, uint32_t 
 
 template <>
 struct Coded<F16> {
+  static constexpr index kStep = 32;
   const uint8_t* codes;
   Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 2) {}
   HWY_INLINE void load16(index k, Sums& w) const {
@@ -84,6 +87,7 @@ struct Coded<F16> {
 // E4M3 but for NaN, which is left to decode_row (see is_plain): half the instructions of `widen`.
 template <>
 struct Coded<Fp8> {
+  static constexpr index kStep = 16;
   const uint8_t* codes;
   Coded(const Matrix& w, index row) : codes(w.data + row * w.cols) {}
   HWY_INLINE void load16(index k, Sums& w) const {
@@ -141,6 +145,7 @@ HWY_INLINE void e2m1_values(Codes code, Sums& w) {
 
 template <>
 struct Coded<Nvfp4> {
+  static constexpr index kStep = 8;
   const uint8_t* codes;
   const uint8_t* scales;
   const float* values = cpu::e4m3_values();
@@ -169,24 +174,17 @@ HWY_INLINE V mac(const RealShare<kParts>& w, int i, V x, V sum) {
   return fma(x, w.part[i], sum);
 }
 
-// How many rows of W a single row of x meets at a time. One is a single stream, which memory likes best; a row of FP8
-// brings so few bytes a step that its chain of additions is slower than memory, so some chains run side by side, each
-// asking ahead for its part of the next rows.
-template <class Codec>
-constexpr int kBeside = !std::is_same_v<Codec, Fp8> ? 1
-                        : kWidth == 16              ? 4
-                                                    : 2;
-
-// A row of W as it lies in the file.
-template <class Codec>
+// A row of W as it lies in the file, one of kBeside that are read beside each other. One is a single stream, which
+// memory likes best; several have to ask ahead for their part of the next rows.
+template <class Codec, int kBeside>
 struct RawReal {
   static constexpr bool kInFile = true;
   template <int kParts>
   using Share = RealShare<kParts>;
   Coded<Codec> coded;
-  index run_cols, row_bytes, first = 0;
+  index run_cols, ahead, first = 0;
   RawReal(const Matrix& w, index row)
-      : coded(w, row), run_cols(w.cols / w.k_segments), row_bytes(index(w.row_bytes())) {}
+      : coded(w, row), run_cols(w.cols / w.k_segments), ahead(kBeside * index(w.row_bytes())) {}
   HWY_INLINE RawReal run(index s) const {
     RawReal r = *this;
     r.first = s * run_cols;
@@ -195,7 +193,7 @@ struct RawReal {
   template <int kParts>
   HWY_INLINE void load(index k, int, RealShare<kParts>& w) const {
     static_assert(kParts == kRegs);
-    if (kBeside < Codec >> 1 && k % 4 == 0) hwy::Prefetch(coded.codes + first + k * 16 + kBeside<Codec> * row_bytes);
+    if constexpr (kBeside > 1) hwy::Prefetch(coded.codes + (first + k * 16) / 16 * Coded<Codec>::kStep + ahead);
     Sums v;
     coded.load16(first + k * 16, v);
     for (int i = 0; i < kRegs; ++i) w.part[i] = v.r[i];
@@ -264,8 +262,9 @@ struct XReal {
   const float* row;
   index steps, stride;  // steps a run; floats between rows
   HWY_INLINE XReal from(index t) const { return {row + t * stride, steps, stride}; }
-  HWY_INLINE V load(int m, index run, index k, int part) const {
-    return hn::LoadU(D(), row + m * stride + (run * steps + k) * 16 + part * kWidth);
+  HWY_INLINE XReal run(index s) const { return {row + s * steps * 16, steps, stride}; }
+  HWY_INLINE V load(int m, index k, int part) const {
+    return hn::LoadU(D(), row + m * stride + k * 16 + part * kWidth);
   }
   static float finish(float total, const Matrix& w) { return total * w.scale; }
 };
