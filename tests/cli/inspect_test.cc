@@ -76,7 +76,10 @@ TEST_P(Headers, give_the_published_totals_and_no_weight_is_touched) {
   };
   const size_t before = resident();
   const Outcome r = inspect(folder.path());
-  EXPECT_LE(resident(), before);
+  // A header that comes from the disk may bring what lies next to it, in the system's larger pieces: megabytes, where
+  // the weights have at least 19 thousand.
+  constexpr size_t kBesideHeaders = 4096;
+  EXPECT_LE(resident(), before + kBesideHeaders);
   EXPECT_EQ(r.code, 0);
   for (const char* part : {GetParam().totals, GetParam().parameters, GetParam().active, "anomalies: none"})
     EXPECT_NE(r.out.find(part), std::string::npos) << "'" << part << "' is not in:\n" << r.out;
