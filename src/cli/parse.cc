@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/screen.h"
 #include "cli/tools.h"
@@ -53,11 +54,7 @@ Json delta_json(const OutputDelta& delta) {
   return {};
 }
 
-void print_line(const Json& json) {
-  const std::string line = json.dump() + "\n";
-  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
-    throw Error({.what = "standard output cannot be written"});
-}
+void print_line(const Json& json) { write_out(json.dump() + "\n"); }
 
 void answer(const Request& request, const ParseArguments& arguments) {
   OutputParser parser(request.style, &request.tools);
@@ -112,7 +109,7 @@ void answer_line(std::string_view line, const ParseArguments& arguments) {
   try {
     request = parse_request(line);
   } catch (const Error& error) {
-    return print_line(object({{"error", object({{"kind", "value"}, {"message", error.what()}})}}));
+    return print_line(error_answer("value", error.what()));
   }
   answer(request, arguments);
 }
@@ -136,12 +133,7 @@ int parse(const ParseArguments& arguments) {
     answer(request, arguments);
   } else {
     const std::string text = read_file(arguments.file);
-    // Lines end at the byte 0x0A and nowhere else: texts hold NUL and other line separators.
-    for (std::string_view rest = text; !rest.empty();) {
-      const std::string_view line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-      if (!line.empty()) answer_line(line, arguments);
-    }
+    for_each_line(text, [&](std::string_view line) { answer_line(line, arguments); });
   }
   if (std::fflush(stdout) != 0) throw Error({.what = "standard output cannot be written"});
   return 0;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/lines.h"
 #include "cli/options.h"
 #include "text/chat_template.h"
 
@@ -20,15 +21,6 @@ struct RenderArguments {
   bool jsonl = false;
 };
 
-Json error_answer(const char* kind, const std::string& message) {
-  Json error = Json::Object();
-  error.set("kind", kind);
-  error.set("message", message);
-  Json out = Json::Object();
-  out.set("error", std::move(error));
-  return out;
-}
-
 // One request to one answer; what is wrong with a request is its answer, and the others are not hurt.
 Json answer(const ChatTemplate& chat_template, const jinja::RenderOptions& options, std::string_view line) {
   try {
@@ -39,21 +31,6 @@ Json answer(const ChatTemplate& chat_template, const jinja::RenderOptions& optio
     return error_answer(error.kind_name(), error.message);
   } catch (const Error& error) {
     return error_answer("value", error.what());
-  }
-}
-
-void write_out(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
-    throw Error({.what = "standard output cannot be written"});
-  }
-}
-
-// Lines end at the byte 0x0A and nowhere else: texts hold NUL and other line separators.
-void answer_lines(const ChatTemplate& chat_template, const jinja::RenderOptions& options, std::string_view text) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (!line.empty()) write_out(answer(chat_template, options, line).dump() + "\n");
   }
 }
 
@@ -69,7 +46,7 @@ int render(RenderArguments arguments) {
           : ChatTemplate::from_source(read_file(arguments.source), arguments.source, arguments.folder);
   const std::string text = read_file(arguments.file);
   if (arguments.jsonl)
-    answer_lines(chat_template, options, text);
+    for_each_line(text, [&](std::string_view line) { write_out(answer(chat_template, options, line).dump() + "\n"); });
   else
     write_out(chat_template.render(parse_conversation(parse_json(text, arguments.file), arguments.file), options));
   if (std::fflush(stdout) != 0) throw Error({.what = "standard output cannot be written"});

@@ -5,25 +5,21 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "engine/sampler.h"
 
 namespace nemotron {
 
 void check_penalties(const Penalties& p, index vocab_size) {
-  const auto check = [](const char* name, double value, double low, double high, const char* expected) {
-    if (!(value >= low && value <= high))
-      throw Error(
-          {.what = "option out of range", .where = name, .expected = expected, .found = fmt::format("{}", value)});
-  };
-  check("--repetition-penalty", p.repetition, 1e-3, 1e3, "0.001 to 1000; 1 does nothing");
-  check("--presence-penalty", p.presence, -100, 100, "-100 to 100; 0 does nothing");
-  check("--frequency-penalty", p.frequency, -100, 100, "-100 to 100; 0 does nothing");
+  check_option("--repetition-penalty", p.repetition, 1e-3, 1e3, "0.001 to 1000; 1 does nothing");
+  check_option("--presence-penalty", p.presence, -100, 100, "-100 to 100; 0 does nothing");
+  check_option("--frequency-penalty", p.frequency, -100, 100, "-100 to 100; 0 does nothing");
   for (const auto& [id, bias] : p.logit_bias) {
     if (id < 0 || id >= vocab_size)
       throw Error({.what = "no such token",
                    .where = "--logit-bias",
                    .expected = fmt::format("an id from 0 to {}", vocab_size - 1),
                    .found = fmt::format("{}", id)});
-    check("--logit-bias", bias, -1000, 1000, "-1000 to 1000");
+    check_option("--logit-bias", bias, -1000, 1000, "-1000 to 1000");
   }
 }
 

@@ -80,16 +80,17 @@ double log_sum_exp(std::span<const float> logits) {
 
 }  // namespace
 
+void check_option(const char* name, double value, double low, double high, const char* expected) {
+  if (!(value >= low && value <= high))
+    throw Error(
+        {.what = "option out of range", .where = name, .expected = expected, .found = fmt::format("{}", value)});
+}
+
 void check_sampling(const Sampling& s) {
-  const auto check = [](const char* name, double value, double low, double high, const char* expected) {
-    if (!(value >= low && value <= high))
-      throw Error(
-          {.what = "option out of range", .where = name, .expected = expected, .found = fmt::format("{}", value)});
-  };
-  check("--temperature", s.temperature, 0, 1000, "0 (greedy) to 1000");
-  check("--top-k", double(s.top_k), 0, 1e9, "0 (all) or more");
-  check("--top-p", s.top_p, 1e-9, 1, "more than 0, at most 1");
-  check("--min-p", s.min_p, 0, 1, "0 to 1");
+  check_option("--temperature", s.temperature, 0, 1000, "0 (greedy) to 1000");
+  check_option("--top-k", double(s.top_k), 0, 1e9, "0 (all) or more");
+  check_option("--top-p", s.top_p, 1e-9, 1, "more than 0, at most 1");
+  check_option("--min-p", s.min_p, 0, 1, "0 to 1");
 }
 
 int32_t sample(std::span<const float> logits, const Sampling& s, uint64_t position) {

@@ -18,6 +18,9 @@ struct Sampling {
   uint64_t seed = 0;
 };
 
+// Throws Error naming the option unless low <= value <= high, so for a NaN too.
+void check_option(const char* name, double value, double low, double high, const char* expected);
+
 // Throws Error naming the option for a value out of range (NaN too).
 void check_sampling(const Sampling& s);
 

@@ -2,15 +2,10 @@
 
 #include "engine/thinking.h"
 
+#include "text/call_tags.h"
 #include "text/tokenizer.h"
 
 namespace nemotron {
-namespace {
-
-constexpr std::string_view kBlanks = " \t\r\n";
-
-}  // namespace
-
 ThinkingBudget::ThinkingBudget(const Tokenizer& tokenizer, index budget, bool open)
     : tokenizer_(&tokenizer), budget_(budget), where_(open ? Where::inside : Where::before) {}
 
@@ -25,8 +20,8 @@ void ThinkingBudget::put(std::string_view text) {
   if (where_ == Where::after) return;
   seen_ += text;
   if (where_ == Where::before) {
-    const size_t start = seen_.find_first_not_of(kBlanks);
-    if (start == seen_.npos) return seen_.clear();
+    const size_t start = skip_blanks(seen_, 0);
+    if (start == seen_.size()) return seen_.clear();
     const std::string_view head = std::string_view(seen_).substr(start, kThinkStart.size());
     if (!kThinkStart.starts_with(head)) {
       where_ = Where::after;  // an answer without a thought

@@ -13,8 +13,6 @@ namespace nemotron {
 
 class Tokenizer;
 
-inline constexpr std::string_view kThinkStart = "<think>", kThinkEnd = "</think>";
-
 // Follows one answer. A thought is open from the start where the prompt opened it, else when the answer begins with
 // "<think>". Once it has `budget` tokens it ends after the next newline, and kThinkingGrace tokens later in any case
 // (spec/model.md 9.2).

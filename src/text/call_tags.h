@@ -13,6 +13,7 @@ enum class TagKind : uint8_t { kCall, kEndCall, kFunction, kEndFunction, kParame
 
 // Blanks here are the four of JSON, and no others.
 constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::string_view kThinkStart = "<think>", kThinkEnd = "</think>";
 size_t skip_blanks(std::string_view text, size_t at);
 std::string_view trim_blanks(std::string_view text);
 

@@ -14,8 +14,6 @@
 namespace nemotron {
 namespace {
 
-constexpr std::string_view kThink = "<think>", kEndThink = "</think>";
-
 void apply(const OutputDelta& delta, ParsedOutput& out) {
   const auto append = [&](std::optional<std::string>& text) { (text ? *text : text.emplace()) += delta.text; };
   switch (delta.kind) {
@@ -124,12 +122,12 @@ class OutputParser::Machine {
   void read_head(bool end) {
     blank_ = skip_blanks(text(), blank_);
     const std::string_view rest = text().substr(blank_);
-    if (rest.starts_with(kThink)) {
-      begin_ = blank_ + kThink.size();
+    if (rest.starts_with(kThinkStart)) {
+      begin_ = blank_ + kThinkStart.size();
       if (begin_ == text_.size() && !end) return;
       if (begin_ < text_.size() && text_[begin_] == '\n') ++begin_;
       thinking_ = true;
-    } else if (!end && kThink.starts_with(rest)) {
+    } else if (!end && kThinkStart.starts_with(rest)) {
       return;
     }
     sent_ = begin_;
@@ -158,7 +156,7 @@ class OutputParser::Machine {
     show_thought();
     if (found) {
       step_ = Step::kBehindThought;
-      answer_begin_ = end_think_.at + kEndThink.size();
+      answer_begin_ = end_think_.at + kThinkEnd.size();
     } else if (call) {
       step_ = Step::kAnswer;
       begin_answer(*call);
@@ -185,7 +183,7 @@ class OutputParser::Machine {
         limit = text_.size();
       } else if (found) {
         thought_end_ = before_newline(limit);
-        answer_begin_ = blank_ = limit + kEndThink.size();
+        answer_begin_ = blank_ = limit + kThinkEnd.size();
         step_ = Step::kBehindClosed;
         return;
       } else if (!end) {
@@ -263,7 +261,7 @@ class OutputParser::Machine {
   bool thinking_;
   size_t begin_ = 0;                                // behind the head
   size_t blank_ = 0;                                // before this are blanks, in kHead and kBehindClosed
-  TagSearch end_think_{.tag = kEndThink, .at = 0};  // in kThought and kClosed
+  TagSearch end_think_{.tag = kThinkEnd, .at = 0};  // in kThought and kClosed
   std::optional<CallSearch> calls_;                 // in kThought
   size_t sent_ = 0, thought_end_ = 0;               // of the thought: sent to here; known to here, or ends here
   BlockSearch block_{.tags = TagScanner(0)};        // in kClosed
@@ -283,6 +281,6 @@ std::vector<OutputDelta> OutputParser::finish() { return machine_->put({}, true)
 bool OutputParser::thinking() const { return machine_->thinking(); }
 const ParsedOutput& OutputParser::result() const { return machine_->result(); }
 
-bool OutputParser::opens(std::string_view prompt) { return trim_blanks(prompt).ends_with(kThink); }
+bool OutputParser::opens(std::string_view prompt) { return trim_blanks(prompt).ends_with(kThinkStart); }
 
 }  // namespace nemotron
