@@ -149,49 +149,58 @@ HWY_INLINE V mac(const WShare<kParts>& w, int i, const XPart<Dot>& x, V sum) {
   return fma(hn::ConvertTo(D(), exact), hn::Mul(w.part[i].scale, x.scale), sum);
 }
 
-// A row of W as it lies in the file, one of kBeside that are read beside each other (several ask ahead for the next
-// rows); for rows after which there are 120 more bytes of codes and 15 of scales.
-template <int kBeside>
-struct RawInt8 {
+// Rows of W as they lie in the file; for rows after which there are 120 more bytes of codes and 15 of scales.
+struct FileInt8 {
   static constexpr bool kInFile = true;
   template <int kParts>
   using Share = WShare<kParts>;
   const uint8_t *codes, *scales;
-  index run_blocks, ahead;
-  RawInt8(const Matrix& w, index row)
+  index run_blocks, stride, first = 0;  // blocks of a run, from row to row, before the run
+  FileInt8(const Matrix& w, index row)
       : codes(w.data + row * (w.cols / 2)),
         scales(w.block_scales + row * (w.cols / Nvfp4::kBlock)),
         run_blocks(w.cols / Nvfp4::kBlock / w.k_segments),
-        ahead(kBeside * (w.cols / 2)) {}
-  HWY_INLINE RawInt8 run(index s) const {
-    RawInt8 r = *this;
-    r.codes += s * run_blocks * 8, r.scales += s * run_blocks;
-    return r;
+        stride(w.cols / Nvfp4::kBlock) {}
+  HWY_INLINE FileInt8 from(index row) const {
+    FileInt8 f = *this;
+    f.codes += row * stride * 8, f.scales += row * stride;
+    return f;
+  }
+  HWY_INLINE FileInt8 run(index s) const {
+    FileInt8 f = *this;
+    f.first = s * run_blocks;
+    return f;
+  }
+  template <int kN>
+  HWY_INLINE void ask_ahead(index k) const {
+    const index block = kN * (stride + first + k * kBlocks);
+    for (index i = 0; i < kN * 128; i += 64) hwy::Prefetch(codes + block * 8 + i);
+    hwy::Prefetch(scales + block);
   }
   template <int kParts>
-  HWY_INLINE void load(index k, int part, WShare<kParts>& w) const {
-    if constexpr (kBeside > 1) {
-      hwy::Prefetch(codes + k * 128 + ahead);
-      hwy::Prefetch(codes + k * 128 + ahead + 64);
-      hwy::Prefetch(scales + k * 16 + ahead / 8);
-    }
-    for (int i = 0; i < kParts; ++i) decode_part(codes + k * 128, scales + k * 16, part + i, w.part[i]);
+  HWY_INLINE void load(int n, index k, int part, WShare<kParts>& w) const {
+    const index block = n * stride + first + k * kBlocks;
+    for (int i = 0; i < kParts; ++i) decode_part(codes + block * 8, scales + block, part + i, w.part[i]);
   }
 };
 
-// A row of W in a panel.
+// A panel of rows of W.
 struct PanelInt8 {
   static constexpr bool kInFile = false;
   template <int kParts>
   using Share = WShare<kParts>;
   const WChunk* row;
-  index steps;
-  HWY_INLINE PanelInt8 run(index s) const { return {row + s * steps, steps}; }
+  index steps, stride;  // of a run; chunks between rows
+  HWY_INLINE PanelInt8 from(int n) const { return {row + n * stride, steps, stride}; }
+  HWY_INLINE PanelInt8 run(index s) const { return {row + s * steps, steps, stride}; }
+  template <int>
+  HWY_INLINE void ask_ahead(index) const {}
   template <int kParts>
-  HWY_INLINE void load(index k, int part, WShare<kParts>& w) const {
+  HWY_INLINE void load(int n, index k, int part, WShare<kParts>& w) const {
+    const WChunk& chunk = row[n * stride + k];
     for (int i = 0; i < kParts; ++i) {
-      for (int q = 0; q < 4; ++q) w.part[i].codes[q] = hn::LoadU(D8(), row[k].codes[q] + (part + i) * kWidth * 4);
-      w.part[i].scale = hn::LoadU(D(), row[k].scale + (part + i) * kWidth);
+      for (int q = 0; q < 4; ++q) w.part[i].codes[q] = hn::LoadU(D8(), chunk.codes[q] + (part + i) * kWidth * 4);
+      w.part[i].scale = hn::LoadU(D(), chunk.scale + (part + i) * kWidth);
     }
   }
 };
@@ -207,15 +216,14 @@ index rows_with_room(const Matrix& w) {
 
 // Row `row` of W to runs of chunks.
 HWY_MAYBE_UNUSED void decode_row_int8(const Matrix& w, index row, WChunk* out) {
-  const RawInt8<1> raw(w, row);
+  const FileInt8 file(w, row);
   const index steps = int8_steps(w);
   const bool room = row < rows_with_room(w);
   for (int s = 0; s < w.k_segments; ++s) {
-    const RawInt8<1> run = raw.run(s);
     for (index k = 0; k < steps; ++k, ++out) {
-      const uint8_t *codes = run.codes + k * 128, *scales = run.scales + k * 16;
+      const index block = s * file.run_blocks + k * kBlocks, blocks = std::min(kBlocks, file.run_blocks - k * kBlocks);
+      const uint8_t *codes = file.codes + block * 8, *scales = file.scales + block;
       uint8_t last_codes[128] = {}, last_scales[16] = {};
-      const index blocks = std::min(kBlocks, run.run_blocks - k * kBlocks);
       if (blocks < kBlocks && !room) {
         std::memcpy(last_codes, codes, size_t(blocks) * 8), std::memcpy(last_scales, scales, size_t(blocks));
         codes = last_codes, scales = last_scales;

@@ -22,29 +22,27 @@ namespace {
 // that loads least.
 constexpr int kRealRows = kWidth == 16 ? 6 : kWidth == 8 ? 4 : 2, kRealCols = kWidth == 16 ? 4 : kWidth == 8 ? 3 : 2;
 constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
-// Up to so many rows of x weights are converted in registers; with more, decoding into a panel pays.
-constexpr int kInt8Few = kWidth == 16 ? 18 : 4, kRealFew = kWidth == 16 ? 16 : 8;
-constexpr int kInt8FewRows = kWidth == 16 ? 6 : 4, kRealFewRows = kWidth == 16 ? 6 : 2;  // and of a tile then
-// Rows of W that are then read beside each other: one by one they are a single stream, which memory likes best, but
-// several rows of x would come from the second-level cache for each. A row of FP8 brings so few bytes a step that its
-// chain of additions is slower than memory.
-constexpr int kRealFewCols = kWidth == 16 ? 4 : 2;
+// Up to so many rows of x weights are converted in registers, once a tile; with more, decoding into a panel pays. The
+// dearer a format's conversion, the sooner.
+constexpr int kInt8Few = kWidth == 16 ? 32 : 14;
 template <class Codec>
-constexpr int kAloneCols = std::is_same_v<Codec, Fp8> ? kRealFewCols : 1;
+constexpr int kRealFew = kWidth == 16                   ? 48
+                         : std::is_same_v<Codec, Nvfp4> ? 2
+                         : std::is_same_v<Codec, Fp8>   ? 4
+                                                        : 12;
+constexpr int kInt8FewRows = kWidth == 16 ? 6 : 4, kRealFewRows = kWidth == 16 ? 6 : 2;  // and of a tile then
+// Rows of W that are then read beside each other: their sums hide each other's latency, and x is loaded once for all.
+constexpr int kFewCols = kWidth == 16 ? 4 : 2;
 
 // Rows n0 .. n1 of W as they lie in the file, kN beside each other where as many are left.
-template <class Raw, int kMost, int kN, class X>
+template <class File, int kMost, int kN, class X>
 void few_rows(const Product& p, index n0, index n1, const X& x) {
   for (index n = n0; n < n1; n += kFileRows) {
     const int count = int(std::min<index>(kFileRows, n1 - n));
-    const auto raw = [&]<int... i>(std::integer_sequence<int, i...>) {
-      return std::array<Raw, kFileRows>{Raw(p.w, n + std::min(i, count - 1))...};
-    }
-    (std::make_integer_sequence<int, kFileRows>());
     if (count % kN == 0)
-      all_rows<kMost, kN, kRegs>(p, n, raw.data(), count, x);
+      all_rows<kMost, kN, kRegs>(p, n, File(p.w, n), count, x);
     else
-      all_rows<kMost, 1, kRegs>(p, n, raw.data(), count, x);
+      all_rows<kMost, 1, kRegs>(p, n, File(p.w, n), count, x);
   }
 }
 
@@ -60,12 +58,8 @@ void many_rows(const Product& p, index n0, index n1, const X& x, T* space, index
   const index most = panel_rows(length * index(sizeof(T)));
   for (index n = n0; n < n1; n += most) {
     const index count = std::min(most, n1 - n);
-    Panel rows[kPanelRows];
-    for (index j = 0; j < count; ++j) {
-      decode(n + j, space + j * length);
-      rows[j] = {space + j * length, p.steps};
-    }
-    all_rows<kMost, kN, 1>(p, n, rows, int(count), x);
+    for (index j = 0; j < count; ++j) decode(n + j, space + j * length);
+    all_rows<kMost, kN, 1>(p, n, Panel{space, p.steps, length}, int(count), x);
   }
 }
 
@@ -76,17 +70,15 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, void* sp
                                                p.w.k_segments * p.steps * 16,
                                                [&](index n, float* to) { decode_row_real<Codec>(p.w, n, to); });
   };
-  if (p.y.rows > kRealFew || p.w.cols % 16) return decoded(n0, n1);
+  if (p.y.rows > kRealFew<Codec> || p.w.cols % 16) return decoded(n0, n1);
   for (index n = n0; n < n1; n += kFileRows) {
     const index end = std::min(n + kFileRows, n1);
-    bool plain = true;
-    for (index i = n; i < end; ++i) plain &= is_plain<Codec>(p.w, i);
-    if (!plain)
-      decoded(n, end);
-    else if (p.y.rows == 1)
-      few_rows<RawReal<Codec, kAloneCols<Codec>>, 1, kAloneCols<Codec>>(p, n, end, x);
+    if (p.y.rows == 1)
+      few_rows<FileReal<Codec>, 1, kFewCols>(p, n, end, x);
     else
-      few_rows<RawReal<Codec, kRealFewCols>, kRealFewRows, kRealFewCols>(p, n, end, x);
+      few_rows<FileReal<Codec>, kRealFewRows, kFewCols>(p, n, end, x);
+    // Looked at afterwards, when the rows are in the cache.
+    if (!is_plain<Codec>(p.w, n, end - n)) decoded(n, end);
   }
 }
 
@@ -94,9 +86,9 @@ template <class Dot>
 void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, void* space) {
   const index few = p.y.rows <= kInt8Few ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
   if (p.y.rows == 1)
-    few_rows<RawInt8<1>, 1, 1>(p, n0, few, x);
+    few_rows<FileInt8, 1, kFewCols>(p, n0, few, x);
   else
-    few_rows<RawInt8<kInt8Cols>, kInt8FewRows, kInt8Cols>(p, n0, few, x);
+    few_rows<FileInt8, kInt8FewRows, kInt8Cols>(p, n0, few, x);
   many_rows<kInt8Rows, kInt8Cols, PanelInt8>(p, few, n1, x, static_cast<WChunk*>(space), p.w.k_segments * p.steps,
                                              [&](index n, WChunk* to) { decode_row_int8(p.w, n, to); });
 }

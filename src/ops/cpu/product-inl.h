@@ -36,7 +36,7 @@ struct Product {
 // sums[n][m][16] += the steps begin .. end of run `run` of kM rows of x with kN rows of W, for kParts of the kRegs
 // registers that a sum is made of, from `part` on.
 template <int kM, int kN, int kParts, class W, class X>
-HWY_INLINE void tile(const W* w, const X& x, index run, index begin, index end, int part, float* sums) {
+HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, int part, float* sums) {
   const D d;
   V sum[kN][kM][kParts];
   NEMOTRON_UNROLL
@@ -44,15 +44,13 @@ HWY_INLINE void tile(const W* w, const X& x, index run, index begin, index end, 
   for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
   for (int i = 0; i < kParts; ++i)
     sum[n][m][i] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
-  const auto rows = [&]<int... n>(std::integer_sequence<int, n...>) HWY_ATTR {
-    return std::array<W, kN>{w[n].run(run)...};
-  }
-  (std::make_integer_sequence<int, kN>());
-  const X xs = x.run(run);  // a copy, which nothing that is written below can be part of
+  const W rows = w.run(run);  // copies, which nothing that is written below can be part of
+  const X xs = x.run(run);
   for (index k = begin; k < end; ++k) {
     typename W::template Share<kParts> wk[kN];
+    rows.template ask_ahead<kN>(k);
     NEMOTRON_UNROLL
-    for (int n = 0; n < kN; ++n) rows[size_t(n)].load(k, part, wk[n]);
+    for (int n = 0; n < kN; ++n) rows.load(n, k, part, wk[n]);
     NEMOTRON_UNROLL
     for (int m = 0; m < kM; ++m) {
       NEMOTRON_UNROLL
@@ -82,7 +80,7 @@ HWY_INLINE void totals(const float* sums, int count, float* out) {
 // after the other, kN at a time; of a panel, all pass over one block of columns of x, which stays in the first-level
 // cache.
 template <int kM, int kN, int kParts, class W, class X>
-HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W* w, int count, const X& x) {
+HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W& w, int count, const X& x) {
   HWY_ALIGN float sums[kPanelRows * kM * 16];
   static_assert(kMostRuns * kFileRows <= kPanelRows);
   float out[kMostRuns][kPanelRows * kM + 4];
@@ -90,7 +88,7 @@ HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W* w, int c
   if constexpr (W::kInFile) {
     for (int j = 0; j < count; j += kN)
       for (int run = 0; run < runs; ++run)
-        tile<kM, kN, kParts>(w + j, x, run, 0, p.steps, 0, sums + (run * count + j) * kM * 16);
+        tile<kM, kN, kParts>(w.from(j), x, run, 0, p.steps, 0, sums + (run * count + j) * kM * 16);
     for (int run = 0; run < runs; ++run) totals(sums + run * count * kM * 16, count * kM, out[run]);
   } else {
     const index blocks = (p.steps + X::kBlockSteps - 1) / X::kBlockSteps;
@@ -100,11 +98,11 @@ HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W* w, int c
         int j = 0;
         for (; j + kN <= count; j += kN)
           for (int part = 0; part < kRegs; part += kParts)
-            tile<kM, kN, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
+            tile<kM, kN, kParts>(w.from(j), x, run, begin, end, part, sums + j * kM * 16);
         if constexpr (kN > 1)
           for (; j < count; ++j)
             for (int part = 0; part < kRegs; part += kParts)
-              tile<kM, 1, kParts>(w + j, x, run, begin, end, part, sums + j * kM * 16);
+              tile<kM, 1, kParts>(w.from(j), x, run, begin, end, part, sums + j * kM * 16);
       }
       totals(sums, count * kM, out[run]);
     }
@@ -118,7 +116,7 @@ HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W* w, int c
 
 // All rows of x, in tiles of up to kMost rows, as even as they go.
 template <int kMost, int kN, int kParts, class W, class X>
-HWY_INLINE void all_rows(const Product& p, index n, const W* w, int count, const X& x) {
+HWY_INLINE void all_rows(const Product& p, index n, const W& w, int count, const X& x) {
   const index tiles = (p.y.rows + kMost - 1) / kMost;
   for (index i = 0; i < tiles; ++i) {
     const index t = p.y.rows * i / tiles, rows = p.y.rows * (i + 1) / tiles - t;

@@ -20,35 +20,30 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Coded: where sixteen weights of a row come from, kStep bytes; k is a multiple of 16.
-
+// Sixteen weights, which are kStep bytes of a row, to floats; NVFP4 with the scale of their block.
 template <class Codec>
-struct Coded;
+struct Sixteen;
 
 template <>
-struct Coded<F32> {
+struct Sixteen<F32> {
   static constexpr index kStep = 64;
-  const uint8_t* codes;
-  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 4) {}
-  HWY_INLINE void load16(index k, Sums& w) const {
+  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
     const D d;
     const hn::Repartition<uint8_t, D> d8;
-    for (int i = 0; i < kRegs; ++i) w.r[i] = hn::BitCast(d, hn::LoadU(d8, codes + (k + i * kWidth) * 4));
+    for (int i = 0; i < kRegs; ++i) w.r[i] = hn::BitCast(d, hn::LoadU(d8, codes + i * kWidth * 4));
   }
 };
 
 template <>
-struct Coded<Bf16> {
+struct Sixteen<Bf16> {
   static constexpr index kStep = 32;
-  const uint8_t* codes;
-  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 2) {}
-  HWY_INLINE void load16(index k, Sums& w) const {
+  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
     const D d;
     const hn::Rebind<uint32_t, D> d32;
     const hn::Rebind<uint16_t, D> d16;
     const hn::Repartition<uint8_t, decltype(d16)> d8;
     for (int i = 0; i < kRegs; ++i) {
-      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + (k + i * kWidth) * 2));
+      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + i * kWidth * 2));
       w.r[i] = hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, half)));
     }
   }
@@ -69,16 +64,14 @@ HWY_INLINE V widen(hn::Vec<hn::Rebind<uint32_t, D>> code, float scale, uint32_t 
 }
 
 template <>
-struct Coded<F16> {
+struct Sixteen<F16> {
   static constexpr index kStep = 32;
-  const uint8_t* codes;
-  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols * 2) {}
-  HWY_INLINE void load16(index k, Sums& w) const {
+  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
     const hn::Rebind<uint32_t, D> d32;
     const hn::Rebind<uint16_t, D> d16;
     const hn::Repartition<uint8_t, decltype(d16)> d8;
     for (int i = 0; i < kRegs; ++i) {
-      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + (k + i * kWidth) * 2));
+      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + i * kWidth * 2));
       w.r[i] = widen<13, 16, 0x7FFF, 0x7C00>(hn::PromoteTo(d32, half), 0x1p112f, 0x7F800000);
     }
   }
@@ -86,16 +79,14 @@ struct Coded<F16> {
 
 // E4M3 but for NaN, which is left to decode_row (see is_plain): half the instructions of `widen`.
 template <>
-struct Coded<Fp8> {
+struct Sixteen<Fp8> {
   static constexpr index kStep = 16;
-  const uint8_t* codes;
-  Coded(const Matrix& w, index row) : codes(w.data + row * w.cols) {}
-  HWY_INLINE void load16(index k, Sums& w) const {
+  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
     const D d;
     const hn::RebindToSigned<D> d32;
     const hn::Rebind<int8_t, D> d8;
     for (int i = 0; i < kRegs; ++i) {
-      const auto code = hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes) + k + i * kWidth);
+      const auto code = hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes) + i * kWidth);
       const auto bits = hn::And(hn::ShiftLeft<20>(hn::PromoteTo(d32, code)), hn::Set(d32, int32_t(0x87F00000)));
       w.r[i] = hn::Mul(hn::BitCast(d, bits), hn::Set(d, 0x1p120f));
     }
@@ -144,19 +135,14 @@ HWY_INLINE void e2m1_values(Codes code, Sums& w) {
 }
 
 template <>
-struct Coded<Nvfp4> {
+struct Sixteen<Nvfp4> {
   static constexpr index kStep = 8;
-  const uint8_t* codes;
-  const uint8_t* scales;
-  const float* values = cpu::e4m3_values();
-  Coded(const Matrix& w, index row)
-      : codes(w.data + row * (w.cols / 2)), scales(w.block_scales + row * (w.cols / Nvfp4::kBlock)) {}
-  HWY_INLINE void load16(index k, Sums& w) const {
+  static HWY_INLINE void decode(const uint8_t* codes, float block_scale, Sums& w) {
     const hn::FixedTag<uint8_t, 8> d8;
     const hn::FixedTag<uint16_t, 8> d16;
-    const V scale = hn::Set(D(), values[scales[k / Nvfp4::kBlock]]);
+    const V scale = hn::Set(D(), block_scale);
     // One code a byte, in order: the low nibble of each byte comes first.
-    const auto pairs = hn::PromoteTo(d16, hn::LoadU(d8, codes + k / 2));
+    const auto pairs = hn::PromoteTo(d16, hn::LoadU(d8, codes));
     const auto nibbles =
         hn::Or(hn::And(pairs, hn::Set(d16, 0x0F)), hn::ShiftLeft<4>(hn::And(pairs, hn::Set(d16, 0xF0))));
     e2m1_values(hn::BitCast(hn::FixedTag<uint8_t, 16>(), nibbles), w);
@@ -174,61 +160,85 @@ HWY_INLINE V mac(const RealShare<kParts>& w, int i, V x, V sum) {
   return fma(x, w.part[i], sum);
 }
 
-// A row of W as it lies in the file, one of kBeside that are read beside each other. One is a single stream, which
-// memory likes best; several have to ask ahead for their part of the next rows.
-template <class Codec, int kBeside>
-struct RawReal {
+// Rows of W as they lie in the file, of whole steps.
+template <class Codec>
+struct FileReal {
   static constexpr bool kInFile = true;
+  static constexpr index kStep = Sixteen<Codec>::kStep;
   template <int kParts>
   using Share = RealShare<kParts>;
-  Coded<Codec> coded;
-  index run_cols, ahead, first = 0;
-  RawReal(const Matrix& w, index row)
-      : coded(w, row), run_cols(w.cols / w.k_segments), ahead(kBeside * index(w.row_bytes())) {}
-  HWY_INLINE RawReal run(index s) const {
-    RawReal r = *this;
-    r.first = s * run_cols;
-    return r;
+  const uint8_t *codes, *scales;
+  index steps, stride, first = 0;  // of a run; from row to row; before the run
+  const float* values = cpu::e4m3_values();
+  FileReal(const Matrix& w, index row)
+      : codes(w.data + row * index(w.row_bytes())),
+        scales(w.block_scales + (std::is_same_v<Codec, Nvfp4> ? row * (w.cols / 16) : 0)),
+        steps(w.cols / w.k_segments / 16),
+        stride(w.cols / 16) {}
+  HWY_INLINE FileReal from(index row) const {
+    FileReal f = *this;
+    f.codes += row * stride * kStep;
+    if (std::is_same_v<Codec, Nvfp4>) f.scales += row * stride;
+    return f;
+  }
+  HWY_INLINE FileReal run(index s) const {
+    FileReal f = *this;
+    f.first = s * steps;
+    return f;
+  }
+  template <int kN>
+  HWY_INLINE void ask_ahead(index k) const {
+    constexpr index kBytes = kN * kStep;
+    const uint8_t* next = codes + kN * stride * kStep + (first + k) * kBytes;
+    for (index i = 0; i < kBytes; i += 64) hwy::Prefetch(next + i);
+  }
+  HWY_INLINE void load16(index step, Sums& w) const {
+    Sixteen<Codec>::decode(codes + step * kStep, std::is_same_v<Codec, Nvfp4> ? values[scales[step]] : 1, w);
   }
   template <int kParts>
-  HWY_INLINE void load(index k, int, RealShare<kParts>& w) const {
+  HWY_INLINE void load(int n, index k, int, RealShare<kParts>& w) const {
     static_assert(kParts == kRegs);
-    if constexpr (kBeside > 1) hwy::Prefetch(coded.codes + (first + k * 16) / 16 * Coded<Codec>::kStep + ahead);
     Sums v;
-    coded.load16(first + k * 16, v);
+    load16(n * stride + first + k, v);
     for (int i = 0; i < kRegs; ++i) w.part[i] = v.r[i];
   }
 };
 
-// A row of W in a panel, padded with zeros.
+// A panel of rows of W, each padded with zeros.
 struct PanelReal {
   static constexpr bool kInFile = false;
   template <int kParts>
   using Share = RealShare<kParts>;
   const float* row;
-  index steps;
-  HWY_INLINE PanelReal run(index s) const { return {row + s * steps * 16, steps}; }
+  index steps, stride;  // of a run; floats between rows
+  HWY_INLINE PanelReal from(int n) const { return {row + n * stride, steps, stride}; }
+  HWY_INLINE PanelReal run(index s) const { return {row + s * steps * 16, steps, stride}; }
+  template <int>
+  HWY_INLINE void ask_ahead(index) const {}
   template <int kParts>
-  HWY_INLINE void load(index k, int part, RealShare<kParts>& w) const {
-    for (int i = 0; i < kParts; ++i) w.part[i] = hn::LoadU(D(), row + k * 16 + (part + i) * kWidth);
+  HWY_INLINE void load(int n, index k, int part, RealShare<kParts>& w) const {
+    for (int i = 0; i < kParts; ++i) w.part[i] = hn::LoadU(D(), row + n * stride + k * 16 + (part + i) * kWidth);
   }
 };
 
-// Whether the conversion in registers covers a row: all but FP8 with a NaN.
+// Whether the conversion in registers covers `rows` rows: all but FP8 with a NaN.
 template <class Codec>
-bool is_plain(const Matrix& w, index row) {
+bool is_plain(const Matrix& w, index row, index rows) {
   if constexpr (std::is_same_v<Codec, Fp8>) {
     const uint8_t* codes = w.data + row * w.cols;
+    const index count = rows * w.cols;
     const D8 d;
     constexpr index kBytes = index(hn::MaxLanes(D8()));
-    auto most = hn::Zero(d);  // codes without their sign, twice; NaN is the largest
-    index k = 0;
-    for (; k + kBytes <= w.cols; k += kBytes) {
-      const auto code = hn::LoadU(d, codes + k);
-      most = hn::Max(most, hn::Add(code, code));
+    const auto top = hn::Set(d, 0x80);  // with which a NaN is the largest code
+    const auto code = [&](index i) HWY_ATTR { return hn::Or(hn::LoadU(d, codes + i), top); };
+    auto most0 = top, most1 = top;
+    index i = 0;
+    for (; i + 2 * kBytes <= count; i += 2 * kBytes) {
+      most0 = hn::Max(most0, code(i));
+      most1 = hn::Max(most1, code(i + kBytes));
     }
-    bool plain = hn::AllFalse(d, hn::Eq(most, hn::Set(d, 0xFE)));
-    for (; k < w.cols; ++k) plain &= (codes[k] & 0x7F) != 0x7F;
+    bool plain = hn::AllFalse(d, hn::Eq(hn::Max(most0, most1), hn::Set(d, 0xFF)));
+    for (; i < count; ++i) plain &= (codes[i] & 0x7F) != 0x7F;
     return plain;
   } else {
     return true;
@@ -241,12 +251,12 @@ index real_steps(const Matrix& w) { return (w.cols / w.k_segments + 15) / 16; }
 template <class Codec>
 void decode_row_real(const Matrix& w, index row, float* out) {
   const index whole = w.cols / 16 * 16;
-  const Coded<Codec> coded(w, row);
+  const FileReal<Codec> file(w, row);
   Sums v;
   index k = 0;
-  if (is_plain<Codec>(w, row)) {
+  if (is_plain<Codec>(w, row, 1)) {
     for (; k < whole; k += 16) {
-      coded.load16(k, v);
+      file.load16(k / 16, v);
       store(v, out + k);
     }
   }
