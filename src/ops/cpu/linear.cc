@@ -1,7 +1,8 @@
 // Matrix products: every output is the same sums whether it is computed alone, in a small batch or in a GEMM.
 //
-// With few rows of x, weights are converted in registers, each read once. With more, a panel of weight rows is decoded
-// once into cache and every tile of x runs over it. Both are one loop (product-inl.h).
+// With few rows of x, weights are converted in registers, each read once (product-inl.h). With more, a panel of weight
+// rows is decoded once into cache: for int8 every tile of x runs over it in the same loop; for floats the panel is laid
+// out anew (outer-inl.h).
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/linear.cc"
@@ -12,7 +13,7 @@
 
 #include "ops/cpu/int8-inl.h"
 #include "ops/cpu/kernels.h"
-#include "ops/cpu/real-inl.h"
+#include "ops/cpu/outer-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
@@ -20,16 +21,15 @@ namespace {
 
 // Tiles: rows of x, rows of W, with one register of each sum at a time; as many sums as registers hold, in the ratio
 // that loads least.
-constexpr int kRealRows = kWidth == 16 ? 6 : kWidth == 8 ? 4 : 2, kRealCols = kWidth == 16 ? 4 : kWidth == 8 ? 3 : 2;
 constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
 // Up to so many rows of x weights are converted in registers, once a tile; with more, decoding into a panel pays. The
 // dearer a format's conversion, the sooner.
 constexpr int kInt8Few = kWidth == 16 ? 32 : 14;
 template <class Codec>
 constexpr int kRealFew = kWidth == 16                   ? 48
-                         : std::is_same_v<Codec, Nvfp4> ? 2
-                         : std::is_same_v<Codec, Fp8>   ? 4
-                                                        : 12;
+                         : std::is_same_v<Codec, Nvfp4> ? 6
+                         : std::is_same_v<Codec, Fp8>   ? 8
+                                                        : 14;
 constexpr int kInt8FewRows = kWidth == 16 ? 6 : 4, kRealFewRows = kWidth == 16 ? 6 : 2;  // and of a tile then
 // Rows of W that are then read beside each other: their sums hide each other's latency, and x is loaded once for all.
 constexpr int kFewCols = kWidth == 16 ? 4 : 2;
@@ -46,51 +46,54 @@ void few_rows(const Product& p, index n0, index n1, const X& x) {
   }
 }
 
-// Bytes of a panel: they stay in the second-level cache.
-constexpr index kPanelBytes = 256 << 10;
-constexpr index panel_rows(index row_bytes) {
-  return std::clamp<index>(kPanelBytes / row_bytes / 4 * 4, 4, kPanelRows);
-}
-
-// Rows n0 .. n1 of W, a panel at a time: decode(n, to) writes a row of `length` elements.
-template <int kMost, int kN, class Panel, class X, class T, class Decode>
-void many_rows(const Product& p, index n0, index n1, const X& x, T* space, index length, const Decode& decode) {
-  const index most = panel_rows(length * index(sizeof(T)));
-  for (index n = n0; n < n1; n += most) {
-    const index count = std::min(most, n1 - n);
-    for (index j = 0; j < count; ++j) decode(n + j, space + j * length);
-    all_rows<kMost, kN, 1>(p, n, Panel{space, p.steps, length}, int(count), x);
+// Few rows of x with rows n0 .. n1 of W: converted in registers, or, where that does not cover them, decoded first.
+template <class Codec>
+void real_product(const Product& p, index n0, index n1, const XReal& x, float* space) {
+  const bool whole_steps = p.w.cols % 16 == 0;
+  for (index n = n0; n < n1; n += kFileRows) {
+    const index end = std::min(n + kFileRows, n1);
+    if (whole_steps && p.y.rows == 1)
+      few_rows<FileReal<Codec>, 1, kFewCols>(p, n, end, x);
+    else if (whole_steps)
+      few_rows<FileReal<Codec>, kRealFewRows, kFewCols>(p, n, end, x);
+    // NaNs are looked for afterwards, when the rows are in the cache.
+    if (whole_steps && is_plain<Codec>(p.w.data + n * index(p.w.row_bytes()), (end - n) * p.w.cols)) continue;
+    const index length = p.w.k_segments * p.steps * 16;
+    for (index i = n; i < end; ++i) {
+      float* row = space + (i - n) * length;
+      decode_real<Codec>(p.w, i, 0, p.w.cols, row);
+      std::fill(row + p.w.cols, row + length, 0.0f);
+    }
+    all_rows<kRealFewRows, 1, kRegs>(p, n, PanelReal{space, p.steps, length}, int(end - n), x);
   }
 }
 
-template <class Codec>
-void real_product(const Product& p, index n0, index n1, const XReal& x, void* space) {
-  const auto decoded = [&](index begin, index end) HWY_ATTR {
-    many_rows<kRealRows, kRealCols, PanelReal>(p, begin, end, x, static_cast<float*>(space),
-                                               p.w.k_segments * p.steps * 16,
-                                               [&](index n, float* to) { decode_row_real<Codec>(p.w, n, to); });
-  };
-  if (p.y.rows > kRealFew<Codec> || p.w.cols % 16) return decoded(n0, n1);
-  for (index n = n0; n < n1; n += kFileRows) {
-    const index end = std::min(n + kFileRows, n1);
-    if (p.y.rows == 1)
-      few_rows<FileReal<Codec>, 1, kFewCols>(p, n, end, x);
-    else
-      few_rows<FileReal<Codec>, kRealFewRows, kFewCols>(p, n, end, x);
-    // Looked at afterwards, when the rows are in the cache.
-    if (!is_plain<Codec>(p.w, n, end - n)) decoded(n, end);
+// Bytes of a panel: they stay in the second-level cache.
+constexpr index kPanelBytes = 256 << 10;
+index panel_rows(const Matrix& w) {
+  const index row = w.k_segments * int8_steps(w) * index(sizeof(WChunk));
+  return std::clamp<index>(kPanelBytes / row / 4 * 4, 4, kPanelRows);
+}
+
+// Many rows of x with rows n0 .. n1 of W, a panel at a time.
+template <class Dot>
+void int8_panels(const Product& p, index n0, index n1, const XInt8<Dot>& x, WChunk* space) {
+  const index most = panel_rows(p.w), length = p.w.k_segments * p.steps;
+  for (index n = n0; n < n1; n += most) {
+    const index count = std::min(most, n1 - n);
+    for (index j = 0; j < count; ++j) decode_row_int8(p.w, n + j, space + j * length);
+    all_rows<kInt8Rows, kInt8Cols, 1>(p, n, PanelInt8{space, p.steps, length}, int(count), x);
   }
 }
 
 template <class Dot>
-void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, void* space) {
+void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, WChunk* space) {
   const index few = p.y.rows <= kInt8Few ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
   if (p.y.rows == 1)
     few_rows<FileInt8, 1, kFewCols>(p, n0, few, x);
   else
     few_rows<FileInt8, kInt8FewRows, kInt8Cols>(p, n0, few, x);
-  many_rows<kInt8Rows, kInt8Cols, PanelInt8>(p, few, n1, x, static_cast<WChunk*>(space), p.w.k_segments * p.steps,
-                                             [&](index n, WChunk* to) { decode_row_int8(p.w, n, to); });
+  int8_panels(p, few, n1, x, space);
 }
 
 // Weight rows a piece of work covers: a panel or a few.
@@ -121,95 +124,130 @@ void with_dot(const F& f) {
 #endif
 }
 
+// How a group's product is computed: x as it is, rounded to int8, or laid out for outer products.
+enum class Way : uint8_t { plain, int8, outer };
+
+Way way_of(const Group& g, Activations activations) {
+  if (takes_int8(*g.w, activations)) return Way::int8;
+  const int few = visit_format(g.w->format, [](auto codec) { return kRealFew<decltype(codec)>; });
+  return g.end - g.begin > few ? Way::outer : Way::plain;
+}
+
 // A group with what the pieces of its product need.
 struct Job {
   const Group* group;
-  index first_block;  // of all jobs' blocks of kBlockRows weight rows
-  index first_row;    // of all rows to quantize
-  index chunks;       // a row of x quantized; 0: it is not
-  XChunk* x;          // quantized rows
+  Way way;
+  index first_block;   // of all jobs' blocks of kBlockRows weight rows
+  index first_piece;   // of all jobs' pieces of x to prepare: rows to round, tiles to lay out
+  size_t piece_bytes;  // of one prepared
+  std::byte* prepared;
+
+  index rows() const { return group->end - group->begin; }
+  index pieces() const { return way == Way::int8 ? rows() : way == Way::outer ? OuterTiles{rows()}.tiles : 0; }
 };
 
-size_t panel_bytes(const Matrix& w, bool int8) {
-  const index row = int8 ? w.k_segments * int8_steps(w) * index(sizeof(WChunk)) : w.k_segments * real_steps(w) * 64;
-  return size_t(row * panel_rows(row));
+Job make_job(const Group& g, Activations activations, index first_block, index first_piece) {
+  const Way way = way_of(g, activations);
+  const size_t bytes = way == Way::int8    ? size_t(g.w->k_segments * int8_steps(*g.w)) * sizeof(XChunk)
+                       : way == Way::outer ? size_t(outer_tile_size(*g.w)) * sizeof(float)
+                                           : 0;
+  return {&g, way, first_block, first_piece, bytes, nullptr};
+}
+
+void prepare(const Job& job, Rows x, index piece) {
+  const Matrix& w = *job.group->w;
+  x = x.row_range(job.group->begin, job.group->end);
+  std::byte* to = job.prepared + size_t(piece) * job.piece_bytes;
+  if (job.way == Way::outer) return lay_out_tile(x, w, piece, reinterpret_cast<float*>(to));
+  with_dot([&](auto dot)
+               HWY_ATTR { quantize_row<decltype(dot)>(x.row<float>(piece), w, reinterpret_cast<XChunk*>(to)); });
+}
+
+// Bytes that a thread needs for a job.
+size_t space_of(const Job& job) {
+  const Matrix& w = *job.group->w;
+  switch (job.way) {
+    case Way::int8:
+      return size_t(panel_rows(w) * w.k_segments * int8_steps(w)) * sizeof(WChunk);
+    case Way::outer:
+      return size_t(outer_space(w)) * sizeof(float);
+    default:
+      return size_t(kFileRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
+  }
+}
+
+// Rows n0 .. n1 of W.
+void multiply(const Job& job, index n0, index n1, Rows x, Rows y, std::byte* space) {
+  const Group& g = *job.group;
+  y = y.row_range(g.begin, g.end);
+  if (job.way == Way::int8) {
+    const Product p{*g.w, y, int8_steps(*g.w)};
+    return with_dot([&](auto dot) HWY_ATTR {
+      const XInt8<decltype(dot)> rows{reinterpret_cast<XChunk*>(job.prepared), p.steps, p.w.k_segments * p.steps};
+      int8_product(p, n0, n1, rows, reinterpret_cast<WChunk*>(space));
+    });
+  }
+  const Product p{*g.w, y, real_steps(*g.w)};
+  auto* floats = reinterpret_cast<float*>(space);
+  visit_format(g.w->format, [&](auto codec) {
+    if (job.way == Way::outer)
+      outer_rows<decltype(codec)>(p, n0, n1, reinterpret_cast<const float*>(job.prepared), floats);
+    else
+      real_product<decltype(codec)>(p, n0, n1, XReal{x.row<float>(g.begin), p.steps, x.stride}, floats);
+  });
+}
+
+// x with its rows padded to whole steps.
+Rows padded(Arena& arena, Rows x) {
+  if (x.cols % 16 == 0) return x;
+  const Rows to = arena.rows(Real::f32, x.rows, round_up(x.cols, 16));
+  for (index t = 0; t < x.rows; ++t) {
+    std::copy_n(x.row<float>(t), x.cols, to.row<float>(t));
+    std::fill(to.row<float>(t) + x.cols, to.row<float>(t) + to.cols, 0.0f);
+  }
+  return to;
 }
 
 void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows x, Rows y, Activations activations) {
   const Scratch scratch(arena);
   auto* jobs = arena.array<Job>(groups.size() + 1);
-  index count = 0, blocks = 0, rows = 0, chunks = 0, bytes = 0, work = 0;
-  size_t panel = 64;
-  bool any_real = false;
+  index count = 0, blocks = 0, pieces = 0, bytes = 0, work = 0;
+  size_t space = 64;
+  bool any_plain = false;
   for (const Group& g : groups) {
     if (g.end <= g.begin) continue;
-    const bool int8 = takes_int8(*g.w, activations);
-    Job& job = jobs[count++] = {&g, blocks, rows, int8 ? g.w->k_segments * int8_steps(*g.w) : 0, nullptr};
+    Job& job = jobs[count++] = make_job(g, activations, blocks, pieces);
+    job.prepared = arena.array<std::byte>(size_t(job.pieces()) * job.piece_bytes);
     blocks += (g.w->rows + kBlockRows - 1) / kBlockRows;
+    pieces += job.pieces();
     bytes += g.w->rows * index(g.w->row_bytes());
-    work += g.w->rows * g.w->cols * (g.end - g.begin);
-    panel = std::max(panel, panel_bytes(*g.w, int8));
-    if (int8) {
-      rows += g.end - g.begin;
-      chunks += job.chunks * (g.end - g.begin);
-    } else {
-      any_real = true;
-    }
+    work += g.w->rows * g.w->cols * job.rows();
+    space = std::max(space, size_t(round_up(index(space_of(job)), 64)));
+    any_plain |= job.way == Way::plain;
   }
   if (blocks == 0) return;
-  jobs[count] = {nullptr, blocks, rows, 0, nullptr};
+  jobs[count] = {nullptr, Way::plain, blocks, pieces, 0, nullptr};
   const auto job_of = [&](index Job::*first, index i) {  // the last that begins at or before i and is not empty
     const Job* job =
         std::upper_bound(jobs, jobs + count + 1, i, [&](index value, const Job& j) { return value < j.*first; });
     return index(job - jobs) - 1;
   };
 
-  auto* quantized = arena.array<XChunk>(size_t(chunks));
-  index taken = 0;
-  for (index i = 0; i < count; ++i) {
-    jobs[i].x = quantized + taken;
-    taken += jobs[i].chunks * (jobs[i].group->end - jobs[i].group->begin);
-  }
-  threads.parallel(rows, std::max<index>(1, kWorthwhile / x.cols), [&](index begin, index end, int) {
-    for (index i = job_of(&Job::first_row, begin), r = begin; r < end; ++r) {
-      while (r >= jobs[i + 1].first_row) ++i;
-      const Group& g = *jobs[i].group;
-      const index t = r - jobs[i].first_row;
-      with_dot([&](auto dot) HWY_ATTR {
-        quantize_row<decltype(dot)>(x.row<float>(g.begin + t), *g.w, jobs[i].x + t * jobs[i].chunks);
-      });
+  threads.parallel(pieces, std::max<index>(1, kWorthwhile / x.cols), [&](index begin, index end, int) {
+    for (index i = job_of(&Job::first_piece, begin), b = begin; b < end; ++b) {
+      while (b >= jobs[i + 1].first_piece) ++i;
+      prepare(jobs[i], x, b - jobs[i].first_piece);
     }
   });
+  if (any_plain) x = padded(arena, x);
 
-  if (any_real && x.cols % 16) {  // rows padded to whole steps
-    const Rows padded = arena.rows(Real::f32, x.rows, round_up(x.cols, 16));
-    for (index t = 0; t < x.rows; ++t) {
-      std::copy_n(x.row<float>(t), x.cols, padded.row<float>(t));
-      std::fill(padded.row<float>(t) + x.cols, padded.row<float>(t) + padded.cols, 0.0f);
-    }
-    x = padded;
-  }
-
-  auto* panels = arena.array<std::byte>(panel * size_t(threads.count()));
+  auto* spaces = arena.array<std::byte>(space * size_t(threads.count()));
   const index grain = blocks_a_piece(blocks, bytes, work, threads.count());
   threads.parallel(blocks, grain, [&](index begin, index end, int thread) {
-    std::byte* space = panels + panel * size_t(thread);
     for (index i = job_of(&Job::first_block, begin), b = begin; b < end; ++b) {
       while (b >= jobs[i + 1].first_block) ++i;
-      const Job& job = jobs[i];
-      const Group& g = *job.group;
-      const index n0 = (b - job.first_block) * kBlockRows, n1 = std::min(n0 + kBlockRows, g.w->rows);
-      if (job.chunks) {
-        const Product p{*g.w, y.row_range(g.begin, g.end), int8_steps(*g.w)};
-        with_dot([&](auto dot) HWY_ATTR {
-          int8_product(p, n0, n1, XInt8<decltype(dot)>{job.x, p.steps, job.chunks}, space);
-        });
-      } else {
-        const Product p{*g.w, y.row_range(g.begin, g.end), real_steps(*g.w)};
-        visit_format(g.w->format, [&](auto codec) {
-          real_product<decltype(codec)>(p, n0, n1, XReal{x.row<float>(g.begin), p.steps, x.stride}, space);
-        });
-      }
+      const index n0 = (b - jobs[i].first_block) * kBlockRows, n1 = std::min(n0 + kBlockRows, jobs[i].group->w->rows);
+      multiply(jobs[i], n0, n1, x, y, spaces + space * size_t(thread));
     }
   });
 }

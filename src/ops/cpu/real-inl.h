@@ -221,12 +221,10 @@ struct PanelReal {
   }
 };
 
-// Whether the conversion in registers covers `rows` rows: all but FP8 with a NaN.
+// Whether the conversion in registers covers `count` weights in a row: all but FP8 with a NaN.
 template <class Codec>
-bool is_plain(const Matrix& w, index row, index rows) {
+bool is_plain(const uint8_t* codes, index count) {
   if constexpr (std::is_same_v<Codec, Fp8>) {
-    const uint8_t* codes = w.data + row * w.cols;
-    const index count = rows * w.cols;
     const D8 d;
     constexpr index kBytes = index(hn::MaxLanes(D8()));
     const auto top = hn::Set(d, 0x80);  // with which a NaN is the largest code
@@ -247,23 +245,20 @@ bool is_plain(const Matrix& w, index row, index rows) {
 
 index real_steps(const Matrix& w) { return (w.cols / w.k_segments + 15) / 16; }
 
-// Row `row` of W as floats, padded with zeros to a multiple of 16.
+// Columns k .. k + count of a row of W as floats, k a multiple of 16.
 template <class Codec>
-void decode_row_real(const Matrix& w, index row, float* out) {
-  const index whole = w.cols / 16 * 16;
+void decode_real(const Matrix& w, index row, index k, index count, float* out) {
+  const index whole = count / 16 * 16;
   const FileReal<Codec> file(w, row);
-  Sums v;
-  index k = 0;
-  if (is_plain<Codec>(w, row, 1)) {
-    for (; k < whole; k += 16) {
-      file.load16(k / 16, v);
-      store(v, out + k);
+  index i = 0;
+  if (is_plain<Codec>(file.codes + k / 16 * FileReal<Codec>::kStep, whole)) {
+    for (; i < whole; i += 16) {
+      Sums v;
+      file.load16((k + i) / 16, v);
+      store(v, out + i);
     }
   }
-  if (k < w.cols) {
-    decode_row(w, row, k, w.cols - k, out + k);
-    std::fill(out + w.cols, out + round_up(w.cols, 16), 0.0f);
-  }
+  if (i < count) decode_row(w, row, k + i, count - i, out + i);
 }
 
 // Rows of x, padded likewise.

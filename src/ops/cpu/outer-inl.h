@@ -1,0 +1,187 @@
+// The matrix product of many rows of floats: outer products, with rows of W across the lanes.
+//
+// Law 1 gives every output sixteen sums, one for each k mod 16 (ops/ops.h). A dot product keeps the sixteen in the
+// lanes of a register and so loads two registers for every multiplication. Here the lanes are rows of W, and the
+// sixteen sums are made one after the other: for one residue r of k a tile adds up x[m][k] * w[n][k] over k = r, r +
+// 16, ..., an x serving two registers of w and a w all rows of the tile, from operands that stay in the first-level
+// cache. What is added to what, and in which order, is the same.
+//
+// Both operands are laid out for it: by run of columns, residue, step, row.
+
+#if defined(NEMOTRON_OUTER_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef NEMOTRON_OUTER_INL_H
+#undef NEMOTRON_OUTER_INL_H
+#else
+#define NEMOTRON_OUTER_INL_H
+#endif
+
+#include <algorithm>
+
+#include "ops/cpu/real-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nemotron::HWY_NAMESPACE {
+namespace {
+
+// A tile: rows of x, and registers of rows of W; as many sums as registers hold.
+constexpr int kOuterRows = kWidth == 16 ? 12 : 6, kOuterRegs = 2, kOuterCols = kOuterRegs * kWidth;
+// Columns of W that are decoded before they are laid out.
+constexpr index kOuterBlock = 128;
+// Tiles that a residue of W serves while it is in the first-level cache.
+constexpr int kOuterTiles = 4;
+
+// The order in which the residues' sums meet two by two: k with k+8, k+4, k+2, k+1.
+constexpr int kTreeOrder[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+constexpr int kMostLevels = 7;  // of that tree, with the tree of up to eight runs above it
+
+// Columns of `count` rows of floats, `stride` apart, to [residue][step][to_stride] of a run of `steps` steps, of which
+// the first column begins step `first`. Columns beyond `cols` up to a whole step count as zeros.
+HWY_MAYBE_UNUSED void lay_out(const float* rows, index stride, index count, index cols, index first, index steps,
+                              float* to, index to_stride) {
+  const D4 d;
+  const index fours = count / 4 * 4, whole = cols / 4 * 4;
+  const auto place = [&](index k) HWY_ATTR { return to + (k % 16 * steps + first + k / 16) * to_stride; };
+  for (index k = 0; k < whole; k += 4) {
+    float* out = place(k);
+    const float* row = rows + k;
+    for (index n = 0; n < fours; n += 4, row += 4 * stride, out += 4) {
+      const V4 a = hn::LoadU(d, row), b = hn::LoadU(d, row + stride);
+      const V4 c = hn::LoadU(d, row + 2 * stride), e = hn::LoadU(d, row + 3 * stride);
+      const V4 ac = hn::InterleaveLower(d, a, c), be = hn::InterleaveLower(d, b, e);
+      const V4 ac2 = hn::InterleaveUpper(d, a, c), be2 = hn::InterleaveUpper(d, b, e);
+      hn::StoreU(hn::InterleaveLower(d, ac, be), d, out);
+      hn::StoreU(hn::InterleaveUpper(d, ac, be), d, out + steps * to_stride);
+      hn::StoreU(hn::InterleaveLower(d, ac2, be2), d, out + 2 * steps * to_stride);
+      hn::StoreU(hn::InterleaveUpper(d, ac2, be2), d, out + 3 * steps * to_stride);
+    }
+  }
+  // What no four rows or four columns are left of, and zeros.
+  for (index k = 0; k < round_up(cols, 16); ++k)
+    for (index n = k < whole ? fours : 0; n < count; ++n) place(k)[n] = k < cols ? rows[n * stride + k] : 0.0f;
+}
+
+// Sums of one residue: acc[m][v] = sum over the steps of x[step][m] * w[step][v].
+template <int kM>
+HWY_INLINE void residue(const float* w, const float* x, index steps, V (&acc)[kM][kOuterRegs]) {
+  const D d;
+  NEMOTRON_UNROLL
+  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+  for (int v = 0; v < kOuterRegs; ++v) acc[m][v] = hn::Zero(d);
+  for (index i = 0; i < steps; ++i, w += kOuterCols, x += kOuterRows) {
+    V wi[kOuterRegs];
+    NEMOTRON_UNROLL
+    for (int v = 0; v < kOuterRegs; ++v) wi[v] = hn::LoadU(d, w + v * kWidth);
+    NEMOTRON_UNROLL
+    for (int m = 0; m < kM; ++m) {
+      const V xi = hn::Set(d, x[m]);
+      NEMOTRON_UNROLL
+      for (int v = 0; v < kOuterRegs; ++v) acc[m][v] = fma(xi, wi[v], acc[m][v]);
+    }
+  }
+}
+
+// Leaf `leaf` of the tree of a tile; levels[l] holds a finished subtree of 2^l leaves. The last leaf's total is left in
+// levels[depth].
+template <int kM>
+HWY_NOINLINE void leaf_tile(const float* w, const float* x, index steps, int leaf, float* levels) {
+  const D d;
+  constexpr int kTile = kOuterRows * kOuterCols;
+  V acc[kM][kOuterRegs];
+  residue<kM>(w, x, steps, acc);
+  float* level = levels;
+  for (int l = leaf; l & 1; l >>= 1, level += kTile) {
+    NEMOTRON_UNROLL
+    for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+    for (int v = 0; v < kOuterRegs; ++v)
+      acc[m][v] = hn::Add(hn::LoadU(d, level + m * kOuterCols + v * kWidth), acc[m][v]);
+  }
+  NEMOTRON_UNROLL
+  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+  for (int v = 0; v < kOuterRegs; ++v) hn::StoreU(acc[m][v], d, level + m * kOuterCols + v * kWidth);
+}
+
+// Calls f(std::integral_constant<int, m>) for m = rows, 1 .. kOuterRows.
+template <class F>
+HWY_INLINE void with_tile_rows(index rows, const F& f) {
+  [&]<int... m>(std::integer_sequence<int, m...>) HWY_ATTR {
+    ((rows == m + 1 ? f(std::integral_constant<int, m + 1>()) : void()), ...);
+  }
+  (std::make_integer_sequence<int, kOuterRows>());
+}
+
+// How rows of x are cut into tiles, as even as they go.
+struct OuterTiles {
+  index rows, tiles = (rows + kOuterRows - 1) / kOuterRows;
+  index begin(index i) const { return rows * i / tiles; }
+  index size(index i) const { return begin(i + 1) - begin(i); }
+};
+
+// Floats of a laid-out tile of x, and of the laid-out panel of W.
+index outer_tile_size(const Matrix& w) { return kOuterRows * w.k_segments * real_steps(w) * 16; }
+index outer_panel_size(const Matrix& w) { return kOuterCols * w.k_segments * real_steps(w) * 16; }
+// What outer_rows needs besides: the trees of kOuterTiles tiles.
+constexpr index kOuterTree = (kMostLevels + 1) * kOuterRows * kOuterCols;
+index outer_space(const Matrix& w) { return outer_panel_size(w) + kOuterTiles * kOuterTree; }
+
+// Tile i of x [rows, cols].
+HWY_MAYBE_UNUSED void lay_out_tile(Rows x, const Matrix& w, index i, float* to) {
+  const OuterTiles t{x.rows};
+  const index steps = real_steps(w), run_cols = w.cols / w.k_segments;
+  for (int run = 0; run < w.k_segments; ++run)
+    lay_out(x.row<float>(t.begin(i)) + run * run_cols, x.stride, t.size(i), run_cols, 0, steps,
+            to + run * steps * 16 * kOuterRows, kOuterRows);
+}
+
+// Rows n .. n + count of W, some columns of all rows at a time, so that what is laid out beside each other is written
+// together.
+template <class Codec>
+void lay_out_panel(const Matrix& w, index n, index count, float* to) {
+  const index steps = real_steps(w), run_cols = w.cols / w.k_segments;
+  HWY_ALIGN float decoded[kOuterCols * kOuterBlock];
+  for (int run = 0; run < w.k_segments; ++run, to += steps * 16 * kOuterCols) {
+    for (index k = 0; k < run_cols; k += kOuterBlock) {
+      const index cols = std::min(kOuterBlock, run_cols - k);
+      for (index i = 0; i < count; ++i)
+        decode_real<Codec>(w, n + i, run * run_cols + k, cols, decoded + i * kOuterBlock);
+      lay_out(decoded, kOuterBlock, count, cols, k / 16, steps, to, kOuterCols);
+    }
+  }
+}
+
+// y[all][n0 .. n1] from laid-out x and rows of W.
+template <class Codec>
+void outer_rows(const Product& p, index n0, index n1, const float* x, float* space) {
+  const Matrix& w = p.w;
+  const OuterTiles t{p.y.rows};
+  const index steps = p.steps, tile_size = outer_tile_size(w);
+  const int leaves = 16 * w.k_segments;
+  float *panel = space, *trees = panel + outer_panel_size(w);
+  int depth = 0;
+  while (1 << depth < leaves) ++depth;
+  for (index n = n0; n < n1; n += kOuterCols) {
+    const index count = std::min<index>(kOuterCols, n1 - n);
+    lay_out_panel<Codec>(w, n, count, panel);
+    for (index first = 0; first < t.tiles; first += kOuterTiles) {
+      const index end = std::min(first + kOuterTiles, t.tiles);
+      for (int leaf = 0; leaf < leaves; ++leaf) {
+        const index at = (leaf / 16 * 16 + kTreeOrder[leaf % 16]) * steps;
+        for (index i = first; i < end; ++i)
+          with_tile_rows(t.size(i), [&](auto m) HWY_ATTR {
+            leaf_tile<m>(panel + at * kOuterCols, x + i * tile_size + at * kOuterRows, steps, leaf,
+                         trees + (i - first) * kOuterTree);
+          });
+      }
+      for (index i = first; i < end; ++i) {
+        const float* total = trees + (i - first) * kOuterTree + depth * kOuterRows * kOuterCols;
+        for (index m = 0; m < t.size(i); ++m, total += kOuterCols)
+          for (index j = 0; j < count; ++j) p.y.row<float>(t.begin(i) + m)[n + j] = XReal::finish(total[j], w);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nemotron::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
