@@ -22,8 +22,10 @@ struct Cost {
 struct Limits {
   int threads = 0;
   double bandwidth = 0, f32 = 0, int8 = 0;
+  double cached = 0;  // where the last cache may hold all weights: of as many bytes again and again; otherwise 0
 
-  double memory_seconds(const Cost& c) const { return c.bytes / bandwidth; }
+  double reading() const { return cached > 0 ? cached : bandwidth; }
+  double memory_seconds(const Cost& c) const { return c.bytes / reading(); }
   double compute_seconds(const Cost& c) const { return c.f32 / f32 + c.int8 / int8; }
   // The roofline: reading and computing go on at once, and the slower one decides.
   double seconds(const Cost& c) const { return std::max(memory_seconds(c), compute_seconds(c)); }

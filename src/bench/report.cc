@@ -12,7 +12,7 @@
 namespace nemotron {
 namespace {
 
-std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
+std::string percent(double share) { return fmt::format("{:.{}f} %", 100 * share, share < 0.0995 ? 1 : 0); }
 
 // As many digits as mean something: "0.123", "12.3", "1234".
 std::string number(double n) {
@@ -47,8 +47,10 @@ std::vector<size_t> widths(const std::vector<Test>& tests) {
 }
 
 std::string limits_line(const Limits& l) {
-  return fmt::format("  {} thread{}: {:.2f} GB/s read, {:.0f} GFLOP/s in float32, {:.0f} GOP/s in int8\n", l.threads,
-                     l.threads == 1 ? "" : "s", l.bandwidth / 1e9, l.f32 / 1e9, l.int8 / 1e9);
+  const std::string cached =
+      l.cached > 0 ? fmt::format(" ({:.2f} of the weights' size again and again)", l.cached / 1e9) : "";
+  return fmt::format("  {} thread{}: {:.2f} GB/s read{}, {:.0f} GFLOP/s in float32, {:.0f} GOP/s in int8\n", l.threads,
+                     l.threads == 1 ? "" : "s", l.bandwidth / 1e9, cached, l.f32 / 1e9, l.int8 / 1e9);
 }
 
 std::string chunk_name(index chunk) { return chunk == 0 ? "all at once" : std::to_string(chunk); }
@@ -119,6 +121,7 @@ Json limits_json(const Limits& l) {
   return Json()
       .set("threads", l.threads)
       .set("bytes_per_second", l.bandwidth)
+      .set("cached_bytes_per_second", l.cached > 0 ? Json(l.cached) : Json())
       .set("f32_per_second", l.f32)
       .set("int8_per_second", l.int8);
 }
@@ -169,7 +172,7 @@ Json::Object row_fields(const Measured& m) {
           {"f32_operations_per_run", m.cost.f32},
           {"int8_operations_per_run", m.cost.int8},
           {"experts_a_layer", m.experts},
-          {"limit_gb_per_second", m.limits.bandwidth / 1e9},
+          {"limit_gb_per_second", m.limits.reading() / 1e9},
           {"limit_f32_gflop_per_second", m.limits.f32 / 1e9},
           {"limit_int8_gop_per_second", m.limits.int8 / 1e9}};
 }
@@ -224,14 +227,18 @@ std::string markdown_row(const Measured& m, const std::vector<Test>& tests) {
 
 std::string markdown_tail(const std::vector<Measured>& rows, const Peak& peak) {
   std::string text =
-      "\nppN: a prompt of N tokens, the logits of its last; tgN: N steps of one token and its logits; @ dN: N tokens "
+      "\nppN: a prompt of N tokens, the logits of its last. tgN: N steps of one token and its logits. @ dN: N tokens "
       "in "
-      "the cache\nbefore. Tokens are pseudo-random and fixed; tokens/s counts those of all sequences, mean ± standard "
-      "deviation. ms: a token\nof a prompt, a step of decoding. GB/s: what must be read and written: dense weights "
-      "once "
-      "a pass, the experts that were\nreally picked, states, keys and values. GOP/s: two for each multiply-add. Of "
-      "reads: of the measured bandwidth; of compute:\nthe time that int8 and float32 products take at their peaks; of "
-      "roofline: for each pass the longer of the two.\n";
+      "the cache before.\n"
+      "tokens/s: of all sequences, mean ± standard deviation; the tokens are pseudo-random, the same in each run. ms: "
+      "a "
+      "token of a prompt,\n"
+      "a step of decoding. GB/s: what must be read and written: dense weights once a pass, the experts that were "
+      "picked, "
+      "states, keys and\n"
+      "values; of reads: of the bandwidth above, the one in brackets where there is one. GOP/s: two for each "
+      "multiply-add; of compute: the time\n"
+      "of the int8 and the float32 products at their peaks. of roofline: for each pass the longer of the two.\n";
   for (const Measured& m : rows)
     if (!m.ops.empty()) text += markdown_ops(m);
   if (!peak.measured) return text + "\npeak memory: unknown, the system does not reset it (/proc/self/clear_refs)\n";

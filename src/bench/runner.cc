@@ -65,6 +65,13 @@ Threads& Runner::threads(int count) {
   return *own_threads_;
 }
 
+// An arena keeps its blocks. What larger passes need is taken anew, so that smaller blocks do not stay beside larger
+// ones.
+Arena& Runner::arena(index rows) {
+  if (rows > arena_rows_) arena_ = Arena(), arena_rows_ = rows;
+  return arena_;
+}
+
 Context Runner::context(const Backend& ops, Threads& threads, Arena& arena) const {
   const Context& engine = engine_.context();
   return {ops, threads, arena, engine.dt_min, engine.activations};
@@ -77,13 +84,12 @@ bool Runner::fill(const Test& test, const OnPass& on_pass) {
   kept_ = {};
   State state = make_state(engine_.config(), engine_.state_format());
   state.add();
-  Arena arena;
-  Context ctx = context(engine_.context().ops, engine_.context().threads, arena);
+  Context ctx = context(engine_.context().ops, engine_.context().threads, arena(std::min(chunk_, test.depth)));
   for (index done = 0; done < test.depth;) {
     const index n = std::min(chunk_, test.depth - done);
     std::vector<int32_t> ids;
     for (index i = done; i < done + n; ++i) ids.push_back(token(0, i));
-    const Scratch scratch(arena);
+    const Scratch scratch(ctx.arena);
     const Segment all{0, n, 0};
     forward(ctx, engine_.model(), ids, {&all, 1}, &state);
     done += n;
@@ -144,18 +150,18 @@ std::optional<Measured> Runner::run(const Test& test, const Limits& limits, int 
                                     const OnPass& on_pass) {
   if (!fill(test, on_pass)) return {};
   Measured m{.test = test, .limits = limits};
-  Arena arena;
+  Arena& scratch = arena((test.decode ? 1 : std::min(chunk_, test.tokens)) * test.batch);
   Threads& pool = threads(test.threads);
   const Backend& backend = engine_.context().ops;
   Stage stage{.name = "warm up", .tokens = test.tokens};
   {
     Meter meter(backend, engine_.model(), limits);
-    Context ctx = context(meter.table(), pool, arena);
+    Context ctx = context(meter.table(), pool, scratch);
     if (!once(ctx, test, &meter, stage, on_pass)) return {};
     m.cost = meter.cost(), m.passes = meter.passes(), m.limit_seconds = meter.limit_seconds();
     m.experts = experts_of(meter);
   }
-  Context ctx = context(backend, pool, arena);
+  Context ctx = context(backend, pool, scratch);
   stage.name = "run", stage.runs = repeat;
   for (stage.run = 0; stage.run < repeat; ++stage.run) {
     const std::optional<double> seconds = once(ctx, test, nullptr, stage, on_pass);
@@ -164,7 +170,7 @@ std::optional<Measured> Runner::run(const Test& test, const Limits& limits, int 
   }
   if (!ops) return m;
   Meter meter(backend, engine_.model(), limits);
-  Context metered = context(meter.table(), pool, arena);
+  Context metered = context(meter.table(), pool, scratch);
   stage.name = "ops";
   for (stage.run = 0; stage.run < repeat; ++stage.run) {
     const std::optional<double> seconds = once(metered, test, &meter, stage, on_pass);

@@ -62,6 +62,7 @@ class Runner {
   uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:
+  Arena& arena(index rows);
   bool fill(const Test& test, const OnPass& on_pass);
   void rewind();
   std::optional<double> once(Context& ctx, const Test& test, Meter* meter, Stage stage, const OnPass& on_pass);
@@ -72,6 +73,8 @@ class Runner {
   Engine& engine_;
   index chunk_;
   std::unique_ptr<Threads> own_threads_;
+  Arena arena_;
+  index arena_rows_ = 0;  // the most that a pass had in it
   // The sequences of the tests that have the same depth and batch, and what of them a run overwrites.
   std::optional<State> state_;
   index depth_ = 0;

@@ -171,22 +171,33 @@ std::string cpu_name() {
   return "a processor without a name";
 }
 
-std::vector<Machine> measure_machines(const std::vector<Test>& tests) {
-  std::vector<Machine> machines;
+// A machine as the plan sees it, and its limits for these weights.
+struct Measurement {
+  Machine machine;
+  Limits limits;
+};
+using Measurements = std::vector<Measurement>;
+
+Measurements measure_machine(const std::vector<Test>& tests, uint64_t weights) {
+  Measurements all;
   for (const Test& t : tests) {
-    const auto same = [&](const Machine& m) { return m.threads == t.threads; };
-    if (std::any_of(machines.begin(), machines.end(), same)) continue;
+    const auto same = [&](const Measurement& m) { return m.limits.threads == t.threads; };
+    if (std::any_of(all.begin(), all.end(), same)) continue;
     Threads threads(t.threads);
-    machines.push_back(measure_this_machine(threads));
+    Machine m = measure_this_machine(threads);
+    const Limits limits{.threads = t.threads,
+                        .bandwidth = m.bandwidth,
+                        .f32 = m.bf16,
+                        .int8 = m.fp4,
+                        .cached = weights <= last_cache() ? measure_bandwidth_of(threads, weights) : 0};
+    all.push_back({std::move(m), limits});
   }
-  return machines;
+  return all;
 }
 
-const Machine& machine_for(const std::vector<Machine>& machines, const Test& t) {
-  return *std::find_if(machines.begin(), machines.end(), [&](const Machine& m) { return m.threads == t.threads; });
+const Measurement& measured_for(const Measurements& all, const Test& t) {
+  return *std::find_if(all.begin(), all.end(), [&](const Measurement& m) { return m.limits.threads == t.threads; });
 }
-
-Limits limits_of(const Machine& m) { return {m.threads, m.bandwidth, m.bf16, m.fp4}; }
 
 // Forgets the peak so far: that of measuring, whose buffers are larger than a small model.
 bool reset_peak() {
@@ -212,7 +223,7 @@ std::string formats_of(const Architecture& a) {
   return text;
 }
 
-Setting setting_of(const Options& o, const Planned& p, const std::vector<Machine>& machines, double startup) {
+Setting setting_of(const Options& o, const Planned& p, const Measurements& machines, double startup) {
   const EngineOptions& e = o.model->engine;
   const std::filesystem::path folder = std::filesystem::absolute(o.model->folder).lexically_normal();
   Setting s{.version = NEMOTRON_VERSION,
@@ -227,7 +238,7 @@ Setting setting_of(const Options& o, const Planned& p, const std::vector<Machine
             .exact = e.exact || e.backend == "ref",
             .chunk = o.chunk,
             .startup_seconds = startup};
-  for (const Machine& m : machines) s.limits.push_back(limits_of(m));
+  for (const Measurement& m : machines) s.limits.push_back(m.limits);
   return s;
 }
 
@@ -236,10 +247,10 @@ Setting setting_of(const Options& o, const Planned& p, const std::vector<Machine
 // A line on standard error, where that is a terminal: what runs, how fast, and how long all will take.
 class Progress {
  public:
-  Progress(const std::vector<Test>& tests, const std::vector<Machine>& machines, const Planned& p, const Options& o)
+  Progress(const std::vector<Test>& tests, const Measurements& machines, const Planned& p, const Options& o)
       : shown_(isatty(STDERR_FILENO) != 0) {
     if (!shown_) return;
-    for (const Test& t : tests) expected_.push_back(seconds_of(t, machine_for(machines, t), p, o));
+    for (const Test& t : tests) expected_.push_back(seconds_of(t, measured_for(machines, t).machine, p, o));
     for (const double s : expected_) left_ += s;
   }
   ~Progress() { clear(); }
@@ -324,7 +335,7 @@ int bench(const Options& o) {
   // The limits first, alone on the machine: a loaded engine reads its files in the background.
   EngineOptions options = o.model->engine;
   if (options.backend == "cpu" && !options.target.empty()) set_cpu_target(options.target);
-  const std::vector<Machine> machines = measure_machines(tests);
+  const Measurements machines = measure_machine(tests, weight_bytes(planned.architecture, false).value());
   for (const Test& t : tests) options.threads = std::max(options.threads, t.threads);
   const bool peak_known = reset_peak();
   const double start = wall_seconds();
@@ -343,7 +354,7 @@ int bench(const Options& o) {
     if (Interrupt::requested()) break;
     progress.begin(t);
     std::optional<Measured> m =
-        runner.run(t, limits_of(machine_for(machines, t)), o.repeat, o.ops, [&](const Stage& stage) {
+        runner.run(t, measured_for(machines, t).limits, o.repeat, o.ops, [&](const Stage& stage) {
           progress.show(stage);
           return !Interrupt::requested();
         });

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <cstdint>
+
 #include "base/threads.h"
 
 namespace nemotron {
@@ -16,5 +18,9 @@ double measure_int8_peak(Threads& threads);  // int8 with sums in int32, as NVFP
 // `clock` gives seconds: one thread on a machine that others keep busy may be measured by its own time.
 double wall_seconds();
 double measure_bandwidth(Threads& threads, double (*clock)() = wall_seconds);
+
+// The same of a buffer of `bytes`, read again and again for about 0.2 s: from a cache, where one holds it.
+double measure_bandwidth_of(Threads& threads, uint64_t bytes);
+uint64_t last_cache();  // bytes; 0 where the system does not say
 
 }  // namespace nemotron
