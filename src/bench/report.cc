@@ -38,10 +38,10 @@ std::string rule(const std::vector<size_t>& widths, size_t left) {
 const std::vector<std::string> kColumns = {"test", "threads",  "batch", "tokens/s",   "ms",
                                            "GB/s", "of reads", "GOP/s", "of compute", "of roofline"};
 
-std::vector<size_t> widths(const std::vector<Test>& tests) {
+std::vector<size_t> widths(const std::vector<BenchTest>& tests) {
   std::vector<size_t> w;
   for (const std::string& c : kColumns) w.push_back(c.size());
-  for (const Test& t : tests) w[0] = std::max(w[0], t.name().size());
+  for (const BenchTest& t : tests) w[0] = std::max(w[0], t.name().size());
   w[3] = 18, w[4] = 7, w[5] = 6, w[7] = 6;
   return w;
 }
@@ -205,7 +205,7 @@ std::vector<Json::Object> ops_fields(const Measured& m) {
   return all;
 }
 
-std::string markdown_head(const Setting& s, const std::vector<Test>& tests) {
+std::string markdown_head(const Setting& s, const std::vector<BenchTest>& tests) {
   std::string text = fmt::format("nemotron {} on {}, {}\nlimits, measured now:\n", s.version, s.cpu, s.target);
   for (const Limits& l : s.limits) text += limits_line(l);
   text += fmt::format("{}: {} of weights ({}), ready for its first token {} after it was asked for\n", s.folder,
@@ -216,7 +216,7 @@ std::string markdown_head(const Setting& s, const std::vector<Test>& tests) {
   return text + line(kColumns, w) + rule(w, 1);
 }
 
-std::string markdown_row(const Measured& m, const std::vector<Test>& tests) {
+std::string markdown_row(const Measured& m, const std::vector<BenchTest>& tests) {
   const Figures f = figures(m);
   return line({m.test.name(), std::to_string(m.test.threads), std::to_string(m.test.batch),
                fmt::format("{} ± {}", number(f.rate.mean), number(f.rate.sd)),

@@ -45,8 +45,8 @@ Json::Object row_fields(const Measured& m);
 // One a row of the ops' table; the last is "between the ops": all of a step that no op took.
 std::vector<Json::Object> ops_fields(const Measured& m);
 
-std::string markdown_head(const Setting& s, const std::vector<Test>& tests);
-std::string markdown_row(const Measured& m, const std::vector<Test>& tests);
+std::string markdown_head(const Setting& s, const std::vector<BenchTest>& tests);
+std::string markdown_row(const Measured& m, const std::vector<BenchTest>& tests);
 std::string markdown_tail(const std::vector<Measured>& rows, const Peak& peak);
 // A line of names, then one for each test; with `ops` one for each op of each test in their place.
 std::string csv_of(const Setting& s, const std::vector<Measured>& rows, bool ops);

@@ -47,7 +47,7 @@ double experts_of(const Meter& meter) {
 
 }  // namespace
 
-std::string Test::name() const {
+std::string BenchTest::name() const {
   const std::string what = fmt::format("{}{}", decode ? "tg" : "pp", tokens);
   return depth == 0 ? what : fmt::format("{} @ d{}", what, depth);
 }
@@ -78,7 +78,7 @@ Context Runner::context(const Backend& ops, Threads& threads, Arena& arena) cons
 }
 
 // One sequence is filled; the others stand where it does, with pages and states of their own.
-bool Runner::fill(const Test& test, const OnPass& on_pass) {
+bool Runner::fill(const BenchTest& test, const OnPass& on_pass) {
   if (state_ && depth_ == test.depth && state_->size() == test.batch) return true;
   state_.reset();
   kept_ = {};
@@ -121,7 +121,8 @@ void Runner::rewind() {
 }
 
 // Seconds of one run.
-std::optional<double> Runner::once(Context& ctx, const Test& test, Meter* meter, Stage stage, const OnPass& on_pass) {
+std::optional<double> Runner::once(Context& ctx, const BenchTest& test, Meter* meter, Stage stage,
+                                   const OnPass& on_pass) {
   rewind();
   const index chunk = test.decode ? 1 : chunk_;
   std::vector<int32_t> ids;
@@ -146,7 +147,7 @@ std::optional<double> Runner::once(Context& ctx, const Test& test, Meter* meter,
   return wall_seconds() - start;
 }
 
-std::optional<Measured> Runner::run(const Test& test, const Limits& limits, int repeat, bool ops,
+std::optional<Measured> Runner::run(const BenchTest& test, const Limits& limits, int repeat, bool ops,
                                     const OnPass& on_pass) {
   if (!fill(test, on_pass)) return {};
   Measured m{.test = test, .limits = limits};

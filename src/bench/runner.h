@@ -14,7 +14,7 @@
 
 namespace nemotron {
 
-struct Test {
+struct BenchTest {
   bool decode = false;  // one token of each sequence a pass; otherwise a prompt, in chunks
   index tokens = 0;     // of each sequence
   index depth = 0;      // tokens of each sequence that are in the cache before
@@ -25,7 +25,7 @@ struct Test {
 };
 
 struct Measured {
-  Test test = {};
+  BenchTest test = {};
   Limits limits = {};
   std::vector<double> seconds = {};  // of each run
   // Of one run, all runs being alike:
@@ -56,16 +56,16 @@ class Runner {
   // One run that warms up and counts, `repeat` that are timed, with `ops` as many that time each op. The tokens are
   // pseudo-random, each place's always the same, so that all runs do the same work; the logits of each sequence's last
   // row are computed. Nothing where on_pass ended it. Throws std::bad_alloc.
-  std::optional<Measured> run(const Test& test, const Limits& limits, int repeat, bool ops, const OnPass& on_pass);
+  std::optional<Measured> run(const BenchTest& test, const Limits& limits, int repeat, bool ops, const OnPass& on_pass);
 
   // What is held beside the state, so that each run can begin where the last one did: bytes.
   uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:
   Arena& arena(index rows);
-  bool fill(const Test& test, const OnPass& on_pass);
+  bool fill(const BenchTest& test, const OnPass& on_pass);
   void rewind();
-  std::optional<double> once(Context& ctx, const Test& test, Meter* meter, Stage stage, const OnPass& on_pass);
+  std::optional<double> once(Context& ctx, const BenchTest& test, Meter* meter, Stage stage, const OnPass& on_pass);
   Threads& threads(int count);
   Context context(const Backend& ops, Threads& threads, Arena& arena) const;
   int32_t token(int sequence, index position) const;

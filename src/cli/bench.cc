@@ -58,7 +58,7 @@ std::vector<index> parse_list(const std::string& text, const char* option, index
   return list;
 }
 
-std::vector<Test> parse_tests(const Options& o) {
+std::vector<BenchTest> parse_tests(const Options& o) {
   const auto prompts = parse_list(o.prompt, "--prompt", 0, kMostTokens);
   const auto gens = parse_list(o.gen, "--gen", 0, kMostTokens);
   const auto depths = parse_list(o.depth, "--depth", 0, kMostTokens);
@@ -70,7 +70,7 @@ std::vector<Test> parse_tests(const Options& o) {
   if (count > kMostTests)
     throw Error(
         {.what = "too many tests", .expected = fmt::format("at most {}", kMostTests), .found = std::to_string(count)});
-  std::vector<Test> tests;
+  std::vector<BenchTest> tests;
   for (const index batch : batches)
     for (const index depth : depths)
       for (const index t : threads)
@@ -87,8 +87,8 @@ std::vector<Test> parse_tests(const Options& o) {
 
 // ---- before anything is measured ----
 
-void check_context(const std::vector<Test>& tests, const Config& config) {
-  for (const Test& t : tests) {
+void check_context(const std::vector<BenchTest>& tests, const Config& config) {
+  for (const BenchTest& t : tests) {
     if (t.depth + t.tokens <= config.max_position_embeddings) continue;
     throw Error(
         {.what = "more tokens than the model's context holds",
@@ -126,7 +126,7 @@ Planned plan_folder(const Options& o, Config& config) {
 
 // The rows that go through the model at once are those of a chunk of all prompts, or of the one sequence that fills the
 // cache to the depth.
-Workload workload(const Test& t, const Planned& p, index chunk) {
+Workload workload(const BenchTest& t, const Planned& p, index chunk) {
   const index fill = (std::min(chunk, t.depth) + t.batch - 1) / t.batch;
   const index rows = std::max(t.decode ? 1 : std::min(chunk, t.tokens), fill);
   return {.context = uint64_t(t.depth + t.tokens),
@@ -136,9 +136,9 @@ Workload workload(const Test& t, const Planned& p, index chunk) {
 }
 
 // The largest test's.
-Memory promise(const std::vector<Test>& tests, Planned& p, index chunk) {
+Memory promise(const std::vector<BenchTest>& tests, Planned& p, index chunk) {
   Memory most;
-  for (const Test& t : tests) {
+  for (const BenchTest& t : tests) {
     p.resident.threads = t.threads;
     const Memory m = resident_memory(p.resident, p.architecture, workload(t, p, chunk));
     if (m.total() > most.total()) most = m;
@@ -178,9 +178,9 @@ struct Measurement {
 };
 using Measurements = std::vector<Measurement>;
 
-Measurements measure_machine(const std::vector<Test>& tests, uint64_t weights) {
+Measurements measure_machine(const std::vector<BenchTest>& tests, uint64_t weights) {
   Measurements all;
-  for (const Test& t : tests) {
+  for (const BenchTest& t : tests) {
     const auto same = [&](const Measurement& m) { return m.limits.threads == t.threads; };
     if (std::any_of(all.begin(), all.end(), same)) continue;
     Threads threads(t.threads);
@@ -195,7 +195,7 @@ Measurements measure_machine(const std::vector<Test>& tests, uint64_t weights) {
   return all;
 }
 
-const Measurement& measured_for(const Measurements& all, const Test& t) {
+const Measurement& measured_for(const Measurements& all, const BenchTest& t) {
   return *std::find_if(all.begin(), all.end(), [&](const Measurement& m) { return m.limits.threads == t.threads; });
 }
 
@@ -247,17 +247,17 @@ Setting setting_of(const Options& o, const Planned& p, const Measurements& machi
 // A line on standard error, where that is a terminal: what runs, how fast, and how long all will take.
 class Progress {
  public:
-  Progress(const std::vector<Test>& tests, const Measurements& machines, const Planned& p, const Options& o)
+  Progress(const std::vector<BenchTest>& tests, const Measurements& machines, const Planned& p, const Options& o)
       : shown_(isatty(STDERR_FILENO) != 0) {
     if (!shown_) return;
-    for (const Test& t : tests) expected_.push_back(seconds_of(t, measured_for(machines, t).machine, p, o));
+    for (const BenchTest& t : tests) expected_.push_back(seconds_of(t, measured_for(machines, t).machine, p, o));
     for (const double s : expected_) left_ += s;
   }
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  void begin(const Test& test) { test_ = &test, test_start_ = wall_seconds(), stage_name_ = nullptr; }
+  void begin(const BenchTest& test) { test_ = &test, test_start_ = wall_seconds(), stage_name_ = nullptr; }
 
   void show(const Stage& stage) {
     if (!shown_) return;
@@ -295,7 +295,7 @@ class Progress {
   }
 
  private:
-  static double seconds_of(const Test& t, const Machine& m, const Planned& p, const Options& o) {
+  static double seconds_of(const BenchTest& t, const Machine& m, const Planned& p, const Options& o) {
     Workload w = workload(t, p, o.chunk_tokens());
     w.prefill_chunk = uint64_t(std::min(o.chunk_tokens(), index(w.context)));
     const auto before = [&](index depth) {
@@ -314,7 +314,7 @@ class Progress {
   double left_ = 0, took_ = 0, hoped_ = 0, pace_ = 1, rate_ = 0;
   double test_start_ = 0, stage_start_ = 0, next_ = 0;
   size_t done_ = 0;
-  const Test* test_ = nullptr;
+  const BenchTest* test_ = nullptr;
   const char* stage_name_ = nullptr;
   int run_ = 0;
 };
@@ -325,7 +325,7 @@ void print(const std::string& text) {
 }
 
 int bench(const Options& o) {
-  const std::vector<Test> tests = parse_tests(o);
+  const std::vector<BenchTest> tests = parse_tests(o);
   Config config;
   Planned planned = plan_folder(o, config);
   check_context(tests, config);
@@ -336,7 +336,7 @@ int bench(const Options& o) {
   EngineOptions options = o.model->engine;
   if (options.backend == "cpu" && !options.target.empty()) set_cpu_target(options.target);
   const Measurements machines = measure_machine(tests, weight_bytes(planned.architecture, false).value());
-  for (const Test& t : tests) options.threads = std::max(options.threads, t.threads);
+  for (const BenchTest& t : tests) options.threads = std::max(options.threads, t.threads);
   const bool peak_known = reset_peak();
   const double start = wall_seconds();
   Engine engine(o.model->folder, options);
@@ -350,7 +350,7 @@ int bench(const Options& o) {
   Runner runner(engine, o.chunk_tokens());
   Progress progress(tests, machines, planned, o);
   std::vector<Measured> rows;
-  for (const Test& t : tests) {
+  for (const BenchTest& t : tests) {
     if (Interrupt::requested()) break;
     progress.begin(t);
     std::optional<Measured> m =
