@@ -46,9 +46,9 @@ std::vector<size_t> widths(const std::vector<BenchTest>& tests) {
   return w;
 }
 
-std::string limits_line(const Limits& l) {
+std::string limits_line(const Limits& l, uint64_t weights) {
   const std::string cached =
-      l.cached > 0 ? fmt::format(" ({:.2f} of the weights' size again and again)", l.cached / 1e9) : "";
+      l.cached > 0 ? fmt::format(" ({:.2f} of {} again and again)", l.cached / 1e9, in_bytes(double(weights))) : "";
   return fmt::format("  {} thread{}: {:.2f} GB/s read{}, {:.0f} GFLOP/s in float32, {:.0f} GOP/s in int8\n", l.threads,
                      l.threads == 1 ? "" : "s", l.bandwidth / 1e9, cached, l.f32 / 1e9, l.int8 / 1e9);
 }
@@ -115,6 +115,12 @@ Json::Object setting_fields(const Setting& s) {
           {"exact", s.exact ? 1 : 0},
           {"chunk", s.chunk},
           {"startup_seconds", s.startup_seconds}};
+}
+
+Json::Object peak_fields(const Peak& p) {
+  return {{"peak_bytes", p.measured ? Json(*p.measured) : Json()},
+          {"promised_bytes", p.promised ? Json(*p.promised) : Json()},
+          {"kept_by_bench_bytes", p.kept}};
 }
 
 Json limits_json(const Limits& l) {
@@ -207,7 +213,7 @@ std::vector<Json::Object> ops_fields(const Measured& m) {
 
 std::string markdown_head(const Setting& s, const std::vector<BenchTest>& tests) {
   std::string text = fmt::format("nemotron {} on {}, {}\nlimits, measured now:\n", s.version, s.cpu, s.target);
-  for (const Limits& l : s.limits) text += limits_line(l);
+  for (const Limits& l : s.limits) text += limits_line(l, s.weight_bytes);
   text += fmt::format("{}: {} of weights ({}), ready for its first token {} after it was asked for\n", s.folder,
                       in_bytes(double(s.weight_bytes)), s.formats, in_seconds(s.startup_seconds));
   text += fmt::format("keys and values {}, Mamba states {}, activations of NVFP4 weights {}, prompts in chunks: {}\n\n",
@@ -236,9 +242,10 @@ std::string markdown_tail(const std::vector<Measured>& rows, const Peak& peak) {
       "a step of decoding. GB/s: what must be read and written: dense weights once a pass, the experts that were "
       "picked, "
       "states, keys and\n"
-      "values; of reads: of the bandwidth above, the one in brackets where there is one. GOP/s: two for each "
+      "values; of reads: of the bandwidth above, of that in brackets where there is one. GOP/s: two for each "
       "multiply-add; of compute: the time\n"
-      "of the int8 and the float32 products at their peaks. of roofline: for each pass the longer of the two.\n";
+      "of the int8 and the float32 products at their peaks. of roofline: for each pass the longer of the two.\n"
+      "More than all of a limit is what a cache served.\n";
   for (const Measured& m : rows)
     if (!m.ops.empty()) text += markdown_ops(m);
   if (!peak.measured) return text + "\npeak memory: unknown, the system does not reset it (/proc/self/clear_refs)\n";
@@ -253,10 +260,11 @@ std::string markdown_tail(const std::vector<Measured>& rows, const Peak& peak) {
   return text + "\n";
 }
 
-std::string csv_of(const Setting& s, const std::vector<Measured>& rows, bool ops) {
+std::string csv_of(const Setting& s, const std::vector<Measured>& rows, const Peak& peak, bool ops) {
   std::string text;
   const auto add = [&](Json::Object fields) {
-    for (const auto& member : setting_fields(s)) fields.push_back(member);
+    for (const Json::Object& more : {setting_fields(s), peak_fields(peak)})
+      fields.insert(fields.end(), more.begin(), more.end());
     append_csv(text, fields);
   };
   for (const Measured& m : rows) {
@@ -288,10 +296,7 @@ Json json_of(const Setting& s, const std::vector<Measured>& rows, const Peak& pe
     }
     tests.push_back(std::move(test));
   }
-  Json memory;
-  memory.set("peak", peak.measured ? Json(*peak.measured) : Json());
-  memory.set("promised", peak.promised ? Json(*peak.promised) : Json()).set("kept_by_bench", peak.kept);
-  return out.set("limits", std::move(limits)).set("tests", std::move(tests)).set("memory", std::move(memory));
+  return out.set("limits", std::move(limits)).set("tests", std::move(tests)).set("memory", peak_fields(peak));
 }
 
 }  // namespace nemotron

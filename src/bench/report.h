@@ -49,7 +49,7 @@ std::string markdown_head(const Setting& s, const std::vector<BenchTest>& tests)
 std::string markdown_row(const Measured& m, const std::vector<BenchTest>& tests);
 std::string markdown_tail(const std::vector<Measured>& rows, const Peak& peak);
 // A line of names, then one for each test; with `ops` one for each op of each test in their place.
-std::string csv_of(const Setting& s, const std::vector<Measured>& rows, bool ops);
+std::string csv_of(const Setting& s, const std::vector<Measured>& rows, const Peak& peak, bool ops);
 Json json_of(const Setting& s, const std::vector<Measured>& rows, const Peak& peak);
 
 }  // namespace nemotron

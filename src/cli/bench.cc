@@ -146,7 +146,8 @@ Memory promise(const std::vector<BenchTest>& tests, Planned& p, index chunk) {
   return most;
 }
 
-void check_memory(const Memory& needed) {
+// Whether the weights stay in memory beside the rest; throws where the rest alone is too much.
+bool check_memory(const Memory& needed) {
   const uint64_t free = available_memory(), own = needed.total().value() - needed.weights.value();
   if (own > free)
     throw Error({.what = "the largest test does not fit into memory",
@@ -154,10 +155,10 @@ void check_memory(const Memory& needed) {
                  .expected = "at most " + in_bytes(double(free)) + " beside the weights, which is what is free",
                  .found = in_bytes(double(own)),
                  .hint = "a smaller --batch, --depth or --chunk, or --kv fp8"});
-  if (needed.total().value() > free)
-    print_warnings(
-        {fmt::format("{} of weights do not stay in memory beside {}: they are read from disk again and again",
-                     in_bytes(needed.weights.real()), in_bytes(double(own)))});
+  if (needed.total().value() <= free) return true;
+  print_warnings({fmt::format("{} of weights do not stay in memory beside {}: they are read from disk again and again",
+                              in_bytes(needed.weights.real()), in_bytes(double(own)))});
+  return false;
 }
 
 // ---- this machine ----
@@ -257,19 +258,26 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  void begin(const BenchTest& test) { test_ = &test, test_start_ = wall_seconds(), stage_name_ = nullptr; }
+  void begin(const BenchTest& test) {
+    if (!shown_) return;
+    test_ = &test, stage_name_ = nullptr;
+    test_start_ = before_ = wall_seconds();
+  }
 
   void show(const Stage& stage) {
     if (!shown_) return;
     const double now = wall_seconds();
-    if (stage_name_ != stage.name || run_ != stage.run) stage_start_ = now, stage_name_ = stage.name, run_ = stage.run;
+    if (stage_name_ != stage.name || run_ != stage.run)  // its first pass has just ended
+      stage_name_ = stage.name, run_ = stage.run, stage_start_ = before_;
+    before_ = now;
     if (now < next_) return;
     next_ = now + 0.2;
-    std::string line =
-        fmt::format("{}, {} threads, batch {}: {} ", test_->name(), test_->threads, test_->batch, stage.name);
+    std::string line = fmt::format("{}, {} thread{}, batch {}: {} ", test_->name(), test_->threads,
+                                   test_->threads == 1 ? "" : "s", test_->batch, stage.name);
     if (stage.runs > 1) line += fmt::format("{} of {}, ", stage.run + 1, stage.runs);
-    line += fmt::format("{} of {} tokens", stage.done, stage.tokens);
-    if (rate_ > 0) line += fmt::format(", {:.1f} tokens/s", rate_);
+    const int sequences = std::string_view(stage.name) == "fill" ? 1 : test_->batch;
+    line += fmt::format("{} of {} tokens, {:.1f} tokens/s", stage.done, stage.tokens,
+                        double(stage.done * sequences) / (now - stage_start_));
     if (const double left = left_ * pace_ - (now - test_start_); left > 0 && done_ > 0)
       line += fmt::format(", about {} left", in_seconds(std::max(1.0, left)));
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
@@ -278,9 +286,8 @@ class Progress {
   }
 
   // What the test took, against what the limits would have let it take, says how long the others will.
-  void end(const Measured& m) {
+  void end() {
     if (!shown_) return;
-    rate_ = figures(m).rate.mean;
     took_ += wall_seconds() - test_start_;
     hoped_ += expected_[done_];
     left_ -= expected_[done_++];
@@ -311,8 +318,8 @@ class Progress {
 
   bool shown_, drawn_ = false;
   std::vector<double> expected_;
-  double left_ = 0, took_ = 0, hoped_ = 0, pace_ = 1, rate_ = 0;
-  double test_start_ = 0, stage_start_ = 0, next_ = 0;
+  double left_ = 0, took_ = 0, hoped_ = 0, pace_ = 1;
+  double test_start_ = 0, stage_start_ = 0, before_ = 0, next_ = 0;
   size_t done_ = 0;
   const BenchTest* test_ = nullptr;
   const char* stage_name_ = nullptr;
@@ -330,7 +337,7 @@ int bench(const Options& o) {
   Planned planned = plan_folder(o, config);
   check_context(tests, config);
   const Memory needed = promise(tests, planned, o.chunk_tokens());
-  check_memory(needed);
+  const bool fits = check_memory(needed);
 
   // The limits first, alone on the machine: a loaded engine reads its files in the background.
   EngineOptions options = o.model->engine;
@@ -344,7 +351,7 @@ int bench(const Options& o) {
   print_warnings(engine.warnings());
 
   const Interrupt interrupt;
-  touch_weights(engine.model(), [] { return !Interrupt::requested(); });
+  if (fits) touch_weights(engine.model(), [] { return !Interrupt::requested(); });
   const bool streams = o.format == "markdown";
   if (streams) print(markdown_head(setting, tests));
   Runner runner(engine, o.chunk_tokens());
@@ -359,7 +366,7 @@ int bench(const Options& o) {
           return !Interrupt::requested();
         });
     if (!m) break;
-    progress.end(*m);
+    progress.end();
     if (streams) print(markdown_row(*m, tests));
     rows.push_back(std::move(*m));
   }
@@ -371,7 +378,7 @@ int bench(const Options& o) {
   if (streams)
     print(markdown_tail(rows, peak));
   else
-    print(o.format == "csv" ? csv_of(setting, rows, o.ops) : json_of(setting, rows, peak).dump() + "\n");
+    print(o.format == "csv" ? csv_of(setting, rows, peak, o.ops) : json_of(setting, rows, peak).dump() + "\n");
   return Interrupt::requested() ? 130 : 0;
 }
 

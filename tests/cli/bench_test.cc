@@ -39,7 +39,7 @@ TEST_F(Bench, has_a_row_for_every_combination) {
   EXPECT_EQ(seen, expected);
   EXPECT_EQ(report.find("limits")->array().size(), 2u);
   EXPECT_GT(report.find("startup_seconds")->number(), 0);
-  EXPECT_GT(report.find("memory")->find("promised")->number(), 8e6);
+  EXPECT_GT(report.find("memory")->find("promised_bytes")->number(), 8e6);
 }
 
 TEST_F(Bench, prints_the_table_people_know) {
