@@ -87,8 +87,9 @@ def rival(o, gguf):
     """One round of the rival: {Test: tokens a second}, and what it says of itself."""
     rates = {}
     name = os.path.basename(o.rival)
-    command = [o.rival, '-m', gguf, '-p', join(o.prompt), '-n', join(o.gen), '-d', join(o.depth), '-t', join(o.threads),
-               '-r', '1', '-o', 'json']
+    command = [o.rival, '-m', gguf, '-p', join(o.prompt), '-n', join(o.gen), '-t', join(o.threads), '-r', '1', '-o', 'json']
+    if o.depth != [0]:  # some forks do not know it
+        command += ['-d', join(o.depth)]
     about = {}
     try:
         for t in parse(run(command + o.rival_options, o.timeout), name):

@@ -45,7 +45,7 @@ print(json.dumps(dict(version='0', cpu='A cpu', target='AVX2', formats='NVFP4', 
 '''
 RIVAL = COMMON + '''
 rows = []
-for depth in value('-d'):
+for depth in value('-d') if '-d' in a else [0]:
     for threads in value('-t'):
         for p, n in [(p, 0) for p in value('-p')] + [(0, n) for n in value('-n')]:
             rows.append(dict(n_prompt=p, n_gen=n, n_depth=depth, n_threads=threads, avg_ts=rate, build_commit='abc123',
