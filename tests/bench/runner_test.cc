@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "plan/plan.h"
 
 namespace nemotron {
@@ -84,10 +86,11 @@ TEST_F(Bench, every_op_is_found_by_its_place_in_a_layer) {
                                                      {"experts.down_proj", layers(LayerKind::moe)},
                                                      {"shared_experts.down_proj", layers(LayerKind::moe)},
                                                      {"lm_head", 1}};
-  for (const auto& [module, calls] : expected) {
+  for (const auto& one : expected) {
+    const std::string module = one.first;
     const auto at = std::find_if(m.ops.begin(), m.ops.end(), [&](const OpTotal& t) { return t.module == module; });
     ASSERT_NE(at, m.ops.end()) << module;
-    EXPECT_EQ(at->calls / m.ops_passes, calls) << module;
+    EXPECT_EQ(at->calls / m.ops_passes, one.second) << module;
     EXPECT_GT(at->cost.bytes, 0) << module;
     EXPECT_EQ(at->op, "linear");
   }
