@@ -201,7 +201,7 @@ int run(int argc, char** argv) {
   }
   Threads pool(threads);
   double (*const clock)() = own_time ? bench::own_time : bench::now;
-  Bench b{pool, filter, seconds, bench::measure_bandwidth(pool, clock), measure_fma_peak(pool), clock};
+  Bench b{pool, filter, seconds, measure_bandwidth(pool, clock), measure_fma_peak(pool), clock};
   std::printf("%s, %d threads: %.1f GB/s, %.1f GF/s\n\n", cpu_target().c_str(), threads, b.bandwidth / 1e9,
               b.peak / 1e9);
   std::printf("| %-44s | %10s | %10s | %10s | %6s | %6s | %4s |\n", "op", "least us", "median us", "limit us", "GB/s",

@@ -25,7 +25,8 @@ BELOW = {
     'quantize': ['train'],
     'dist': ['tensor'],
     'plan': ['model'],
-    'cli': ['serve', 'posttrain', 'quantize', 'dist', 'plan', 'engine'],
+    'bench': ['engine', 'plan'],
+    'cli': ['serve', 'posttrain', 'quantize', 'dist', 'bench'],
 }
 
 # Libraries that are wrapped for all others: the start of the include, the only folders that may see it.

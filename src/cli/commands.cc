@@ -27,6 +27,8 @@ constexpr Command kCommands[] = {
      define_score},
     {"Measure", "logits", "logits, hidden states, drafts and layer states, as safetensors",
      "nemotron logits models/pico --ids ids.json --out out.safetensors --states", define_logits},
+    {"Measure", "bench", "tokens a second, beside the limits of this machine",
+     "nemotron bench models/pico --threads 1,2", define_bench},
     {"Plan", "plan", "what a model needs and how fast it can be, on this machine and others",
      "nemotron plan super --machine B200 --against gpt-oss-120b", define_plan},
     {"Make", "make-random", "a folder of the true layout with random weights, for benchmarks and tests",

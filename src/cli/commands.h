@@ -10,6 +10,7 @@ class App;
 
 namespace nemotron::cli {
 
+std::function<int()> define_bench(CLI::App& app);
 std::function<int()> define_chat(CLI::App& app);
 std::function<int()> define_generate(CLI::App& app);
 std::function<int()> define_inspect(CLI::App& app);

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "cli/commands.h"
-#include "io/checkpoint.h"
+#include "cli/stored.h"
 #include "model/presets.h"
 #include "plan/drawing.h"
 #include "plan/figures.h"
@@ -102,27 +102,11 @@ Subject nemotron_subject(const Config& config, const std::string& label, std::st
 }
 
 // Of a folder that does not exist yet: headers as long as the releases', and their tokenizer.
-Resident resident_of(const Config& config, Recipe recipe) {
+Resident expected_resident(const Config& config, Recipe recipe) {
   Resident r{.config = config};
   visit_stored(config, Precision(config, recipe), [&](const Stored& s) { r.tensors += s.tensors.size(); });
   r.headers = 130 * r.tensors;
   r.tokenizer = preset_of(config) ? 17'077'484 : 0;  // spec/model.md 9.1
-  return r;
-}
-
-Resident resident_of(const Checkpoint& c) {
-  Resident r{.config = c.config};
-  std::error_code ignored;
-  for (const std::filesystem::path& file : c.tensors.files()) r.headers += std::filesystem::file_size(file, ignored);
-  uint64_t bound = 0;
-  for (const Binding& b : c.bindings) {
-    bound += b.weight ? b.bytes : 0;
-    for (const Tensor* t : {b.block_scales, b.scale, b.input_scale}) bound += t ? t->bytes : 0;
-  }
-  r.headers -= std::min(r.headers, bound);  // whatever is mapped and no weight of the model
-  r.tensors = c.tensors.tensors().size();
-  const uintmax_t tokenizer = std::filesystem::file_size(c.folder / "tokenizer.json", ignored);
-  r.tokenizer = ignored ? 0 : tokenizer;
   return r;
 }
 
@@ -137,21 +121,12 @@ Found folder_subject(const std::string& path, const Options& o) {
   if (recipe) {
     return {nemotron_subject(config, name, path + ": config.json", describe(config, *recipe),
                              weights_label(config, *recipe), *recipe != Recipe::bf16),
-            resident_of(config, *recipe)};
+            expected_resident(config, *recipe)};
   }
-  auto next = c.bindings.begin();
-  bool scales = false;
-  Architecture a = describe(config, c.has_mtp, [&](const Entry& entry, const TensorPlace&) {
-    const Binding& b = *next++;
-    if (!b.weight) return HowStored{};
-    uint64_t bytes = b.bytes;
-    for (const Tensor* t : {b.block_scales, b.scale, b.input_scale}) bytes += t ? t->bytes : 0;
-    scales = scales || entry.role == Role::kv_scale;
-    return HowStored{number_format(b.format), bytes};
-  });
-  return {
-      nemotron_subject(config, name, path + ": the headers of its tensors", std::move(a), "as its tensors are", scales),
-      resident_of(c)};
+  Architecture a = architecture_of(c);
+  return {nemotron_subject(config, name, path + ": the headers of its tensors", std::move(a), "as its tensors are",
+                           has_kv_scales(c)),
+          resident_of(c)};
 }
 
 Found config_subject(const std::string& path, const Options& o) {
@@ -159,7 +134,7 @@ Found config_subject(const std::string& path, const Options& o) {
   const Recipe recipe = given_recipe(o.weights).value_or(Recipe::bf16);
   return {nemotron_subject(config, printable(std::filesystem::path(path).filename().string(), 40), path,
                            describe(config, recipe), weights_label(config, recipe), recipe != Recipe::bf16),
-          resident_of(config, recipe)};
+          expected_resident(config, recipe)};
 }
 
 Found preset_subject(const Preset& preset, const std::string& format, const Options& o) {
@@ -167,7 +142,7 @@ Found preset_subject(const Preset& preset, const std::string& format, const Opti
   Subject s = nemotron_subject(preset.config, preset.name, preset.source, describe(preset.config, recipe),
                                weights_label(preset.config, recipe), recipe != Recipe::bf16);
   if (*preset.uncertain) s.architecture.assumptions.emplace_back(preset.uncertain);
-  return {std::move(s), resident_of(preset.config, recipe)};
+  return {std::move(s), expected_resident(preset.config, recipe)};
 }
 
 Found rival_subject(Architecture a, const std::string& name, const Options& o) {

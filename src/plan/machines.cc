@@ -2,14 +2,8 @@
 
 #include "plan/machines.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
 #include <cctype>
-#include <chrono>
-#include <cstring>
-#include <memory>
 
 #include "base/memory.h"
 #include "ops/peak.h"
@@ -24,39 +18,6 @@ std::string plain(std::string_view name) {
   for (const char c : name)
     if (std::isalnum(static_cast<unsigned char>(c))) out += char(std::tolower(static_cast<unsigned char>(c)));
   return out;
-}
-
-// Best of a few streaming reads over a buffer that no cache holds, in bytes a second.
-double measure_bandwidth(Threads& threads, double available) {
-  using Clock = std::chrono::steady_clock;
-  const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  const double wanted = std::clamp(4.0 * double(std::max(cache, 0L)), 256.0 * (1 << 20), 1024.0 * (1 << 20));
-  const auto words = size_t(std::max(16.0 * (1 << 20), std::min(wanted, available / 4)) / sizeof(uint64_t));
-  const std::unique_ptr<uint64_t[]> buffer(new uint64_t[words]);
-  constexpr int64_t grain = 1 << 17;  // 1 MiB
-  threads.parallel(int64_t(words), grain, [&](int64_t begin, int64_t end, int) {
-    std::memset(buffer.get() + begin, 1, size_t(end - begin) * sizeof(uint64_t));
-  });
-  std::atomic<uint64_t> total{0};
-  double best = 0;
-  const auto start = Clock::now();
-  for (int run = 0; run < 20; ++run) {
-    const auto before = Clock::now();
-    threads.parallel(int64_t(words), grain, [&](int64_t begin, int64_t end, int) {
-      uint64_t sums[8] = {};
-      int64_t i = begin;
-      for (; i + 8 <= end; i += 8)
-        for (int64_t j = 0; j < 8; ++j) sums[j] += buffer[size_t(i + j)];
-      for (; i < end; ++i) sums[0] += buffer[size_t(i)];
-      uint64_t sum = 0;
-      for (const uint64_t s : sums) sum += s;
-      total += sum;
-    });
-    const auto now = Clock::now();
-    best = std::max(best, double(words * sizeof(uint64_t)) / std::chrono::duration<double>(now - before).count());
-    if (run >= 2 && now - start > std::chrono::milliseconds(400)) break;
-  }
-  return best;
 }
 
 }  // namespace
@@ -116,7 +77,7 @@ Machine measure_this_machine(Threads& threads) {
   m.threads = threads.count();
   m.memory = double(total_memory());
   m.capacity = double(available_memory());
-  m.bandwidth = measure_bandwidth(threads, m.capacity);
+  m.bandwidth = measure_bandwidth(threads);
   m.bf16 = measure_fma_peak(threads);
   m.fp4 = std::max(m.bf16, measure_int8_peak(threads));
   m.title = "this machine";
