@@ -151,7 +151,7 @@ HWY_INLINE V mac(const WShare<kParts>& w, int i, const XPart<Dot>& x, V sum) {
 
 // Rows of W as they lie in the file; for rows after which there are 120 more bytes of codes and 15 of scales.
 struct FileInt8 {
-  static constexpr bool kInFile = true;
+  static constexpr bool kBlocked = false;
   template <int kParts>
   using Share = WShare<kParts>;
   const uint8_t *codes, *scales;
@@ -177,7 +177,7 @@ struct FileInt8 {
     for (index i = 0; i < kN * 128; i += 64) hwy::Prefetch(codes + block * 8 + i);
     hwy::Prefetch(scales + block);
   }
-  template <int kParts>
+  template <int, int kParts>
   HWY_INLINE void load(int n, index k, int part, WShare<kParts>& w) const {
     const index block = n * stride + first + k * kBlocks;
     for (int i = 0; i < kParts; ++i) decode_part(codes + block * 8, scales + block, part + i, w.part[i]);
@@ -186,7 +186,7 @@ struct FileInt8 {
 
 // A panel of rows of W.
 struct PanelInt8 {
-  static constexpr bool kInFile = false;
+  static constexpr bool kBlocked = true;
   template <int kParts>
   using Share = WShare<kParts>;
   const WChunk* row;
@@ -195,7 +195,7 @@ struct PanelInt8 {
   HWY_INLINE PanelInt8 run(index s) const { return {row + s * steps, steps, stride}; }
   template <int>
   HWY_INLINE void ask_ahead(index) const {}
-  template <int kParts>
+  template <int, int kParts>
   HWY_INLINE void load(int n, index k, int part, WShare<kParts>& w) const {
     const WChunk& chunk = row[n * stride + k];
     for (int i = 0; i < kParts; ++i) {

@@ -19,43 +19,49 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Tiles: rows of x, rows of W, with one register of each sum at a time; as many sums as registers hold, in the ratio
-// that loads least.
-constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
-// Up to so many rows of x weights are converted in registers, once a tile; with more, decoding into a panel pays. The
-// dearer a format's conversion, the sooner.
-constexpr int kInt8Few = kWidth == 16 ? 32 : 14;
-template <class Codec>
-constexpr int kRealFew = kWidth == 16                   ? 48
-                         : std::is_same_v<Codec, Nvfp4> ? 6
-                         : std::is_same_v<Codec, Fp8>   ? 8
-                                                        : 14;
-constexpr int kInt8FewRows = kWidth == 16 ? 6 : 4, kRealFewRows = kWidth == 16 ? 6 : 2;  // and of a tile then
-// Rows of W that are then read beside each other: their sums hide each other's latency, and x is loaded once for all.
+// Tiles: rows of x by rows of W, as many sums as registers hold.
+//
+// With few rows of x, weights are converted in registers, once a tile: kFewCols rows of W beside each other, whose sums
+// hide each other's latency. What a conversion needs of the registers and of the time decides how many rows of x a tile
+// has, and from how many on decoding into a panel pays.
 constexpr int kFewCols = kWidth == 16 ? 4 : 2;
+template <class Codec>
+struct Few {
+  static constexpr int kTile = 6, kMost = kWidth == 16 ? 48 : 32, kParts = 1;
+};
+template <>
+struct Few<Fp8> {
+  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 48 : 14, kParts = 1;
+};
+template <>
+struct Few<Nvfp4> {  // times float32
+  static constexpr int kTile = kWidth == 16 ? 6 : 2, kMost = kWidth == 16 ? 48 : 6, kParts = kRegs;
+};
+struct FewInt8 {
+  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 32 : 14;
+};
+constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
 
-// Rows n0 .. n1 of W as they lie in the file, kN beside each other where as many are left.
-template <class File, int kMost, int kN, class X>
-void few_rows(const Product& p, index n0, index n1, const X& x) {
-  for (index n = n0; n < n1; n += kFileRows) {
-    const int count = int(std::min<index>(kFileRows, n1 - n));
-    if (count % kN == 0)
-      all_rows<kMost, kN, kRegs>(p, n, File(p.w, n), count, x);
-    else
-      all_rows<kMost, 1, kRegs>(p, n, File(p.w, n), count, x);
-  }
+// Few rows of x with rows n0 .. n1 of W as they lie in the file, kMostRows of W at a time.
+template <class File, int kMost, int kN, int kParts, int kMostRows, class X>
+void file_rows(const Product& p, index n0, index n1, const X& x) {
+  for (index n = n0; n < n1; n += kMostRows)
+    all_rows<kMost, kN, kParts>(p, n, File(p.w, n), int(std::min<index>(kMostRows, n1 - n)), x);
 }
+
+// Rows of W that several rows of x meet a block of columns at a time.
+constexpr int kBesideRows = 16;
 
 // Few rows of x with rows n0 .. n1 of W: converted in registers, or, where that does not cover them, decoded first.
 template <class Codec>
 void real_product(const Product& p, index n0, index n1, const XReal& x, float* space) {
   const bool whole_steps = p.w.cols % 16 == 0;
-  for (index n = n0; n < n1; n += kFileRows) {
-    const index end = std::min(n + kFileRows, n1);
+  for (index n = n0; n < n1; n += kBesideRows) {
+    const index end = std::min(n + kBesideRows, n1);
     if (whole_steps && p.y.rows == 1)
-      few_rows<FileReal<Codec>, 1, kFewCols>(p, n, end, x);
+      file_rows<FileReal<Codec, true>, 1, kFewCols, kRegs, kFileRows>(p, n, end, x);
     else if (whole_steps)
-      few_rows<FileReal<Codec>, kRealFewRows, kFewCols>(p, n, end, x);
+      file_rows<FileReal<Codec>, Few<Codec>::kTile, kFewCols, Few<Codec>::kParts, kBesideRows>(p, n, end, x);
     // NaNs are looked for afterwards, when the rows are in the cache.
     if (whole_steps && is_plain<Codec>(p.w.data + n * index(p.w.row_bytes()), (end - n) * p.w.cols)) continue;
     const index length = p.w.k_segments * p.steps * 16;
@@ -64,7 +70,7 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
       decode_real<Codec>(p.w, i, 0, p.w.cols, row);
       std::fill(row + p.w.cols, row + length, 0.0f);
     }
-    all_rows<kRealFewRows, 1, kRegs>(p, n, PanelReal{space, p.steps, length}, int(end - n), x);
+    all_rows<2, 1, kRegs>(p, n, PanelReal{space, p.steps, length}, int(end - n), x);
   }
 }
 
@@ -88,11 +94,11 @@ void int8_panels(const Product& p, index n0, index n1, const XInt8<Dot>& x, WChu
 
 template <class Dot>
 void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, WChunk* space) {
-  const index few = p.y.rows <= kInt8Few ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
+  const index few = p.y.rows <= FewInt8::kMost ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
   if (p.y.rows == 1)
-    few_rows<FileInt8, 1, kFewCols>(p, n0, few, x);
+    file_rows<FileInt8, 1, kFewCols, kRegs, kFileRows>(p, n0, few, x);
   else
-    few_rows<FileInt8, kInt8FewRows, kInt8Cols>(p, n0, few, x);
+    file_rows<FileInt8, FewInt8::kTile, kInt8Cols, kRegs, kFileRows>(p, n0, few, x);
   int8_panels(p, few, n1, x, space);
 }
 
@@ -129,7 +135,7 @@ enum class Way : uint8_t { plain, int8, outer };
 
 Way way_of(const Group& g, Activations activations) {
   if (takes_int8(*g.w, activations)) return Way::int8;
-  const int few = visit_format(g.w->format, [](auto codec) { return kRealFew<decltype(codec)>; });
+  const int few = visit_format(g.w->format, [](auto codec) { return Few<decltype(codec)>::kMost; });
   return g.end - g.begin > few ? Way::outer : Way::plain;
 }
 
@@ -172,7 +178,7 @@ size_t space_of(const Job& job) {
     case Way::outer:
       return size_t(outer_space(w)) * sizeof(float);
     default:
-      return size_t(kFileRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
+      return size_t(kBesideRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
   }
 }
 

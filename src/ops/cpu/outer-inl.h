@@ -132,6 +132,14 @@ HWY_MAYBE_UNUSED void lay_out_tile(Rows x, const Matrix& w, index i, float* to) 
             to + run * steps * 16 * kOuterRows, kOuterRows);
 }
 
+// Asks for the next block of columns of a row, which is that of a later row beyond the end.
+template <class Codec>
+HWY_INLINE void ask_for(const Matrix& w, index row, index k) {
+  if (k >= w.cols) row += kOuterCols, k -= w.cols;
+  const uint8_t* codes = w.data + row * index(w.row_bytes()) + k / 16 * Sixteen<Codec>::kStep;
+  for (index i = 0; i < kOuterBlock / 16 * Sixteen<Codec>::kStep; i += 64) hwy::Prefetch(codes + i);
+}
+
 // Rows n .. n + count of W, some columns of all rows at a time, so that what is laid out beside each other is written
 // together.
 template <class Codec>
@@ -141,8 +149,11 @@ void lay_out_panel(const Matrix& w, index n, index count, float* to) {
   for (int run = 0; run < w.k_segments; ++run, to += steps * 16 * kOuterCols) {
     for (index k = 0; k < run_cols; k += kOuterBlock) {
       const index cols = std::min(kOuterBlock, run_cols - k);
-      for (index i = 0; i < count; ++i)
-        decode_real<Codec>(w, n + i, run * run_cols + k, cols, decoded + i * kOuterBlock);
+      for (index i = 0; i < count; ++i) {
+        const index at = run * run_cols + k;
+        ask_for<Codec>(w, n + i, at + kOuterBlock);
+        decode_real<Codec>(w, n + i, at, cols, decoded + i * kOuterBlock);
+      }
       lay_out(decoded, kOuterBlock, count, cols, k / 16, steps, to, kOuterCols);
     }
   }

@@ -50,7 +50,7 @@ HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, 
     typename W::template Share<kParts> wk[kN];
     rows.template ask_ahead<kN>(k);
     NEMOTRON_UNROLL
-    for (int n = 0; n < kN; ++n) rows.load(n, k, part, wk[n]);
+    for (int n = 0; n < kN; ++n) rows.template load<kN>(n, k, part, wk[n]);
     NEMOTRON_UNROLL
     for (int m = 0; m < kM; ++m) {
       NEMOTRON_UNROLL
@@ -76,36 +76,38 @@ HWY_INLINE void totals(const float* sums, int count, float* out) {
   }
 }
 
-// y[0..kM, n..n+count] from kM rows of x and `count` rows of W. From the file, up to kFileRows rows of W are read one
-// after the other, kN at a time; of a panel, all pass over one block of columns of x, which stays in the first-level
-// cache.
+// y[0..kM, n..n+count] from kM rows of x and `count` rows of W, kN beside each other and what is left one by one.
+// Blocked, all pass over one block of columns of x, which stays in the first-level cache; else each group of rows from
+// end to end.
 template <int kM, int kN, int kParts, class W, class X>
 HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W& w, int count, const X& x) {
   HWY_ALIGN float sums[kPanelRows * kM * 16];
   static_assert(kMostRuns * kFileRows <= kPanelRows);
   float out[kMostRuns][kPanelRows * kM + 4];
   const int runs = p.w.k_segments;
-  if constexpr (W::kInFile) {
-    for (int j = 0; j < count; j += kN)
-      for (int run = 0; run < runs; ++run)
-        tile<kM, kN, kParts>(w.from(j), x, run, 0, p.steps, 0, sums + (run * count + j) * kM * 16);
-    for (int run = 0; run < runs; ++run) totals(sums + run * count * kM * 16, count * kM, out[run]);
-  } else {
+  const auto group = [&](auto rows, int j, int run, index begin, index end, float* to) HWY_ATTR {
+    for (int part = 0; part < kRegs; part += kParts) tile<kM, rows, kParts>(w.from(j), x, run, begin, end, part, to);
+  };
+  const auto groups = [&](const auto& f) HWY_ATTR {
+    int j = 0;
+    for (; j + kN <= count; j += kN) f(std::integral_constant<int, kN>(), j);
+    if constexpr (kN > 1)
+      for (; j < count; ++j) f(std::integral_constant<int, 1>(), j);
+  };
+  if constexpr (W::kBlocked) {
     const index blocks = (p.steps + X::kBlockSteps - 1) / X::kBlockSteps;
     for (int run = 0; run < runs; ++run) {
-      for (index block = 0; block < blocks; ++block) {
-        const index begin = p.steps * block / blocks, end = p.steps * (block + 1) / blocks;
-        int j = 0;
-        for (; j + kN <= count; j += kN)
-          for (int part = 0; part < kRegs; part += kParts)
-            tile<kM, kN, kParts>(w.from(j), x, run, begin, end, part, sums + j * kM * 16);
-        if constexpr (kN > 1)
-          for (; j < count; ++j)
-            for (int part = 0; part < kRegs; part += kParts)
-              tile<kM, 1, kParts>(w.from(j), x, run, begin, end, part, sums + j * kM * 16);
-      }
+      for (index block = 0; block < blocks; ++block)
+        groups([&](auto rows, int j) HWY_ATTR {
+          group(rows, j, run, p.steps * block / blocks, p.steps * (block + 1) / blocks, sums + j * kM * 16);
+        });
       totals(sums, count * kM, out[run]);
     }
+  } else {
+    groups([&](auto rows, int j) HWY_ATTR {
+      for (int run = 0; run < runs; ++run) group(rows, j, run, 0, p.steps, sums + (run * count + j) * kM * 16);
+    });
+    for (int run = 0; run < runs; ++run) totals(sums + run * count * kM * 16, count * kM, out[run]);
   }
   for (int stride = 1; stride < runs; stride *= 2)
     for (int run = 0; run < runs; run += 2 * stride)

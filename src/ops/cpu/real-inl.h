@@ -20,76 +20,59 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Sixteen weights, which are kStep bytes of a row, to floats; NVFP4 with the scale of their block.
+// Sixteen weights, which are kStep bytes of a row, to floats, one register at a time.
 template <class Codec>
 struct Sixteen;
 
 template <>
 struct Sixteen<F32> {
   static constexpr index kStep = 64;
-  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
-    const D d;
-    const hn::Repartition<uint8_t, D> d8;
-    for (int i = 0; i < kRegs; ++i) w.r[i] = hn::BitCast(d, hn::LoadU(d8, codes + i * kWidth * 4));
+  static HWY_INLINE V part(const uint8_t* codes, int i) {
+    return hn::BitCast(D(), hn::LoadU(D8(), codes + i * kWidth * 4));
   }
 };
+
+// Sixteen-bit codes in the lanes of a register.
+HWY_INLINE auto load_halves(const uint8_t* codes, int i) {
+  const hn::Rebind<uint16_t, D> d16;
+  const hn::Repartition<uint8_t, decltype(d16)> d8;
+  return hn::PromoteTo(hn::Rebind<uint32_t, D>(), hn::BitCast(d16, hn::LoadU(d8, codes + i * kWidth * 2)));
+}
 
 template <>
 struct Sixteen<Bf16> {
   static constexpr index kStep = 32;
-  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
-    const D d;
-    const hn::Rebind<uint32_t, D> d32;
-    const hn::Rebind<uint16_t, D> d16;
-    const hn::Repartition<uint8_t, decltype(d16)> d8;
-    for (int i = 0; i < kRegs; ++i) {
-      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + i * kWidth * 2));
-      w.r[i] = hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, half)));
-    }
+  static HWY_INLINE V part(const uint8_t* codes, int i) {
+    return hn::BitCast(D(), hn::ShiftLeft<16>(load_halves(codes, i)));
   }
 };
 
-// A small float widened by shifting its exponent and mantissa into place and scaling by 2^(127 - bias), which also
-// turns subnormals right; `special` is the smallest magnitude that is no finite number.
-template <int kShift, int kSignShift, uint32_t kMagnitude, uint32_t kSpecial>
-HWY_INLINE V widen(hn::Vec<hn::Rebind<uint32_t, D>> code, float scale, uint32_t infinity) {
-  const D d;
-  const hn::Rebind<uint32_t, D> d32;
-  const auto magnitude = hn::And(code, hn::Set(d32, kMagnitude));
-  const auto sign = hn::ShiftLeft<kSignShift>(hn::AndNot(hn::Set(d32, kMagnitude), code));
-  const auto finite = hn::BitCast(d32, hn::Mul(hn::BitCast(d, hn::ShiftLeft<kShift>(magnitude)), hn::Set(d, scale)));
-  const auto is_special = hn::Gt(magnitude, hn::Set(d32, kSpecial - 1));
-  const auto special = hn::Or(hn::Set(d32, infinity), hn::ShiftLeft<kShift>(magnitude));
-  return hn::BitCast(d, hn::Or(sign, hn::IfThenElse(hn::RebindMask(d32, is_special), special, finite)));
-}
-
+// Magnitudes shifted into place and scaled by 2^112, which also turns subnormals right.
 template <>
 struct Sixteen<F16> {
   static constexpr index kStep = 32;
-  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
+  static HWY_INLINE V part(const uint8_t* codes, int i) {
+    const D d;
     const hn::Rebind<uint32_t, D> d32;
-    const hn::Rebind<uint16_t, D> d16;
-    const hn::Repartition<uint8_t, decltype(d16)> d8;
-    for (int i = 0; i < kRegs; ++i) {
-      const auto half = hn::BitCast(d16, hn::LoadU(d8, codes + i * kWidth * 2));
-      w.r[i] = widen<13, 16, 0x7FFF, 0x7C00>(hn::PromoteTo(d32, half), 0x1p112f, 0x7F800000);
-    }
+    const auto code = load_halves(codes, i), magnitude = hn::And(code, hn::Set(d32, 0x7FFF));
+    const auto sign = hn::ShiftLeft<16>(hn::AndNot(hn::Set(d32, 0x7FFF), code)), wide = hn::ShiftLeft<13>(magnitude);
+    const auto finite = hn::BitCast(d32, hn::Mul(hn::BitCast(d, wide), hn::Set(d, 0x1p112f)));
+    const auto is_special = hn::Gt(magnitude, hn::Set(d32, 0x7BFF));
+    const auto special = hn::Or(hn::Set(d32, 0x7F800000), wide);
+    return hn::BitCast(d, hn::Or(sign, hn::IfThenElse(hn::RebindMask(d32, is_special), special, finite)));
   }
 };
 
-// E4M3 but for NaN, which is left to decode_row (see is_plain): half the instructions of `widen`.
+// E4M3 but for NaN (see is_plain), which makes it half the instructions.
 template <>
 struct Sixteen<Fp8> {
   static constexpr index kStep = 16;
-  static HWY_INLINE void decode(const uint8_t* codes, float, Sums& w) {
+  static HWY_INLINE V part(const uint8_t* codes, int i) {
     const D d;
     const hn::RebindToSigned<D> d32;
-    const hn::Rebind<int8_t, D> d8;
-    for (int i = 0; i < kRegs; ++i) {
-      const auto code = hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes) + i * kWidth);
-      const auto bits = hn::And(hn::ShiftLeft<20>(hn::PromoteTo(d32, code)), hn::Set(d32, int32_t(0x87F00000)));
-      w.r[i] = hn::Mul(hn::BitCast(d, bits), hn::Set(d, 0x1p120f));
-    }
+    const auto code = hn::LoadU(hn::Rebind<int8_t, D>(), reinterpret_cast<const int8_t*>(codes) + i * kWidth);
+    const auto bits = hn::And(hn::ShiftLeft<20>(hn::PromoteTo(d32, code)), hn::Set(d32, int32_t(0x87F00000)));
+    return hn::Mul(hn::BitCast(d, bits), hn::Set(d, 0x1p120f));
   }
 };
 
@@ -160,25 +143,26 @@ HWY_INLINE V mac(const RealShare<kParts>& w, int i, V x, V sum) {
   return fma(x, w.part[i], sum);
 }
 
-// Rows of W as they lie in the file, of whole steps.
-template <class Codec>
+// Rows of W as they lie in the file, of whole steps. Alone, a row of x meets one group of them after the other from end
+// to end; several rows of x meet many rows of W a block of columns at a time.
+template <class Codec, bool kAlone = false>
 struct FileReal {
-  static constexpr bool kInFile = true;
+  static constexpr bool kBlocked = !kAlone, kScaled = std::is_same_v<Codec, Nvfp4>;
   static constexpr index kStep = Sixteen<Codec>::kStep;
   template <int kParts>
   using Share = RealShare<kParts>;
-  const uint8_t *codes, *scales;
+  const uint8_t *codes, *scales;   // a scale a step, where the format has them
   index steps, stride, first = 0;  // of a run; from row to row; before the run
   const float* values = cpu::e4m3_values();
   FileReal(const Matrix& w, index row)
       : codes(w.data + row * index(w.row_bytes())),
-        scales(w.block_scales + (std::is_same_v<Codec, Nvfp4> ? row * (w.cols / 16) : 0)),
+        scales(w.block_scales + (kScaled ? row * (w.cols / 16) : 0)),
         steps(w.cols / w.k_segments / 16),
         stride(w.cols / 16) {}
   HWY_INLINE FileReal from(index row) const {
     FileReal f = *this;
     f.codes += row * stride * kStep;
-    if (std::is_same_v<Codec, Nvfp4>) f.scales += row * stride;
+    if (kScaled) f.scales += row * stride;
     return f;
   }
   HWY_INLINE FileReal run(index s) const {
@@ -186,27 +170,40 @@ struct FileReal {
     f.first = s * steps;
     return f;
   }
+  // Alone, asks for the next kN rows in the order of memory, which is one stream then; load() asks for the same columns
+  // of the next rows else.
   template <int kN>
   HWY_INLINE void ask_ahead(index k) const {
     constexpr index kBytes = kN * kStep;
-    const uint8_t* next = codes + kN * stride * kStep + (first + k) * kBytes;
-    for (index i = 0; i < kBytes; i += 64) hwy::Prefetch(next + i);
+    if constexpr (kAlone)
+      for (index i = 0; i < kBytes; i += 64) hwy::Prefetch(codes + kN * stride * kStep + (first + k) * kBytes + i);
   }
   HWY_INLINE void load16(index step, Sums& w) const {
-    Sixteen<Codec>::decode(codes + step * kStep, std::is_same_v<Codec, Nvfp4> ? values[scales[step]] : 1, w);
+    const uint8_t* at = codes + step * kStep;
+    if constexpr (kScaled) {
+      Sixteen<Codec>::decode(at, values[scales[step]], w);
+    } else {
+      for (int i = 0; i < kRegs; ++i) w.r[i] = Sixteen<Codec>::part(at, i);
+    }
   }
-  template <int kParts>
-  HWY_INLINE void load(int n, index k, int, RealShare<kParts>& w) const {
-    static_assert(kParts == kRegs);
-    Sums v;
-    load16(n * stride + first + k, v);
-    for (int i = 0; i < kRegs; ++i) w.part[i] = v.r[i];
+  template <int kN, int kParts>
+  HWY_INLINE void load(int n, index k, int part, RealShare<kParts>& w) const {
+    const index step = n * stride + first + k;
+    if (!kAlone && part == 0) hwy::Prefetch(codes + (step + kN * stride) * kStep);
+    if constexpr (kScaled) {
+      static_assert(kParts == kRegs);
+      Sums v;
+      load16(step, v);
+      for (int i = 0; i < kRegs; ++i) w.part[i] = v.r[i];
+    } else {
+      for (int i = 0; i < kParts; ++i) w.part[i] = Sixteen<Codec>::part(codes + step * kStep, part + i);
+    }
   }
 };
 
 // A panel of rows of W, each padded with zeros.
 struct PanelReal {
-  static constexpr bool kInFile = false;
+  static constexpr bool kBlocked = true;
   template <int kParts>
   using Share = RealShare<kParts>;
   const float* row;
@@ -215,7 +212,7 @@ struct PanelReal {
   HWY_INLINE PanelReal run(index s) const { return {row + s * steps * 16, steps, stride}; }
   template <int>
   HWY_INLINE void ask_ahead(index) const {}
-  template <int kParts>
+  template <int, int kParts>
   HWY_INLINE void load(int n, index k, int part, RealShare<kParts>& w) const {
     for (int i = 0; i < kParts; ++i) w.part[i] = hn::LoadU(D(), row + n * stride + k * 16 + (part + i) * kWidth);
   }
@@ -269,7 +266,11 @@ struct XReal {
   HWY_INLINE XReal from(index t) const { return {row + t * stride, steps, stride}; }
   HWY_INLINE XReal run(index s) const { return {row + s * steps * 16, steps, stride}; }
   HWY_INLINE V load(int m, index k, int part) const {
-    return hn::LoadU(D(), row + m * stride + k * 16 + part * kWidth);
+    V x = hn::LoadU(D(), row + m * stride + k * 16 + part * kWidth);
+#if HWY_ARCH_X86 && !HWY_COMPILER_MSVC
+    asm("" : "+v"(x.raw));  // stays in a register: GCC would load it for every multiplication anew
+#endif
+    return x;
   }
   static float finish(float total, const Matrix& w) { return total * w.scale; }
 };
