@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ops/ops.h"
@@ -24,8 +25,10 @@ constexpr uint64_t kTensorTables = 320;
 constexpr uint64_t kTokenizerFixed = 1'750'000;
 constexpr double kTokenizerFactor = 1.5, kTokenizerReading = 5.1;
 
-// Weights that are decoded at once, of a thread.
-constexpr uint64_t kPanel = 64 << 10;
+// ops/cpu/linear.cc: a job and its rows; what a thread decodes at once, or lays out for outer products from so many
+// rows on, with the trees of its sums.
+constexpr uint64_t kJob = 72, kPanel = 64 << 10, kPanelRows = 32, kTrees = 4 * 8 * 12 * 32 * 4;
+constexpr index kJobRows = 512, kOuterRows = 48;
 
 constexpr uint64_t kBlock = 4096, kMapped = 128 << 10;
 
@@ -110,11 +113,18 @@ class PretendForward {
   Count touched() const { return arena_.touched(); }
 
  private:
-  bool in_nvfp4(LayerKind kind) const {
-    const Part part = kind == LayerKind::mamba ? Part::mamba : kind == LayerKind::moe ? Part::moe : Part::mlp;
-    return kind != LayerKind::attention && std::any_of(a_.weights.begin(), a_.weights.end(), [&](const WeightGroup& g) {
-             return g.part == part && g.format == NumberFormat::nvfp4;
-           });
+  // Whether all matrices of such layers, of their experts or of the rest, are in NVFP4. The router, small and used
+  // while little else is in memory, does not count.
+  bool in_nvfp4(LayerKind kind, bool experts) const {
+    const Part part = kind == LayerKind::mamba       ? Part::mamba
+                      : kind == LayerKind::attention ? Part::attention
+                      : kind == LayerKind::moe       ? Part::moe
+                                                     : Part::mlp;
+    const uint64_t router = part == Part::moe ? uint64_t(c_.n_routed_experts * c_.hidden_size) : 0;
+    return std::all_of(a_.weights.begin(), a_.weights.end(), [&](const WeightGroup& g) {
+      return g.part != part || !g.multiplied || (g.experts > 1) != experts || g.format == NumberFormat::nvfp4 ||
+             g.parameters.value() <= router * uint64_t(c_.layers.size());
+    });
   }
 
   std::vector<LayerKind> kinds() const {  // layers of a kind allocate alike
@@ -124,16 +134,23 @@ class PretendForward {
     return kinds;
   }
 
-  // Rows for a product with NVFP4 weights are rounded to int8, 384 bytes for each 256 columns of each segment.
+  // Rows for a product with NVFP4 weights are rounded to int8, 384 bytes for each 256 columns of each segment. Many
+  // rows for another are laid out anew, and so is a panel of weights for each thread.
   void linear(index rows, index cols, index groups) {
     const PretendScratch scratch(arena_);
-    arena_.bytes(Count(40) * uint64_t(groups + 1));
-    if (int8_) arena_.bytes(Count(384) * uint64_t(rows) * uint64_t((cols + 255) / 256));
-    arena_.bytes(Count(uint64_t(threads_)) * kPanel);
+    arena_.bytes(Count(kJob) * uint64_t(groups + rows / kJobRows + 1));
+    Count space = kPanel;
+    if (int8_) {
+      arena_.bytes(Count(384) * uint64_t(rows) * uint64_t((cols + 255) / 256));
+    } else if (rows / groups > kOuterRows) {
+      arena_.rows(rows, round_up(cols, 16));
+      space = Count(4 * kPanelRows) * uint64_t(cols) + kTrees;
+    }
+    arena_.bytes(Count(uint64_t(threads_)) * space);
   }
 
   void mixer(LayerKind kind, index T) {
-    int8_ = in_nvfp4(kind);
+    int8_ = in_nvfp4(kind, false);
     switch (kind) {
       case LayerKind::mamba:
         return mamba(T);
@@ -180,7 +197,9 @@ class PretendForward {
     arena_.bytes(Count(8) * uint64_t(T) * uint64_t(k));
     if (c_.moe_latent_size) arena_.rows(T, X);
     for (const index cols : {X, I, X}) arena_.bytes(Count(4) * uint64_t(T) * uint64_t(k) * uint64_t(cols));
+    const bool dense = std::exchange(int8_, in_nvfp4(LayerKind::moe, true));
     linear(T * k, std::max(X, I), std::min(c_.n_routed_experts, T * k));
+    int8_ = dense;
     if (c_.moe_latent_size) arena_.rows(T, X);
     if (c_.n_shared_experts == 0) return;
     arena_.rows(T, c_.moe_shared_expert_intermediate_size);
@@ -191,7 +210,7 @@ class PretendForward {
   const Config& c_;
   const Architecture& a_;
   index threads_;
-  bool int8_ = false;  // whether the layer has NVFP4 weights
+  bool int8_ = false;  // whether the weights at hand are in NVFP4
   PretendArena arena_;
 };
 

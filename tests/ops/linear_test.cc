@@ -95,6 +95,15 @@ TEST(linear, of_the_reference_multiplies_as_by_hand) {
   EXPECT_EQ(multiply(reference(), {{&v, 0, 1}}, 1, 32, 1, x), std::vector<double>{0.25 * (2 + 120 - 300 - 250)});
 }
 
+TEST(linear, cuts_very_many_rows_into_parts) {
+  Rng rng(7);
+  Storage storage;
+  for (const Format format : kFormats) {
+    const Matrix w = random_matrix(rng, 35, 272, format, 2, storage);
+    for (const index rows : {512, 513, 1030}) check(w, rows, random_floats(rng, rows * w.cols));
+  }
+}
+
 TEST(linear, keeps_law_1_for_every_format_and_odd_shape) {
   Rng rng(1);
   Storage storage;

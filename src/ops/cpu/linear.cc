@@ -139,30 +139,32 @@ Way way_of(const Group& g, Activations activations) {
   return g.end - g.begin > few ? Way::outer : Way::plain;
 }
 
-// A group with what the pieces of its product need.
+// Rows of x that go through W at a time: prepared, they stay in the last-level cache while all of W passes over them.
+constexpr index kJobRows = 512;
+
+// Part of a group, with what the pieces of its product need.
 struct Job {
-  const Group* group;
+  Group group;
   Way way;
   index first_block;   // of all jobs' blocks of kBlockRows weight rows
   index first_piece;   // of all jobs' pieces of x to prepare: rows to round, tiles to lay out
   size_t piece_bytes;  // of one prepared
   std::byte* prepared;
 
-  index rows() const { return group->end - group->begin; }
+  index rows() const { return group.end - group.begin; }
   index pieces() const { return way == Way::int8 ? rows() : way == Way::outer ? OuterTiles{rows()}.tiles : 0; }
 };
 
-Job make_job(const Group& g, Activations activations, index first_block, index first_piece) {
-  const Way way = way_of(g, activations);
+Job make_job(const Group& g, Way way, index first_block, index first_piece) {
   const size_t bytes = way == Way::int8    ? size_t(g.w->k_segments * int8_steps(*g.w)) * sizeof(XChunk)
                        : way == Way::outer ? size_t(outer_tile_size(*g.w)) * sizeof(float)
                                            : 0;
-  return {&g, way, first_block, first_piece, bytes, nullptr};
+  return {g, way, first_block, first_piece, bytes, nullptr};
 }
 
 void prepare(const Job& job, Rows x, index piece) {
-  const Matrix& w = *job.group->w;
-  x = x.row_range(job.group->begin, job.group->end);
+  const Matrix& w = *job.group.w;
+  x = x.row_range(job.group.begin, job.group.end);
   std::byte* to = job.prepared + size_t(piece) * job.piece_bytes;
   if (job.way == Way::outer) return lay_out_tile(x, w, piece, reinterpret_cast<float*>(to));
   with_dot([&](auto dot)
@@ -171,7 +173,7 @@ void prepare(const Job& job, Rows x, index piece) {
 
 // Bytes that a thread needs for a job.
 size_t space_of(const Job& job) {
-  const Matrix& w = *job.group->w;
+  const Matrix& w = *job.group.w;
   switch (job.way) {
     case Way::int8:
       return size_t(panel_rows(w) * w.k_segments * int8_steps(w)) * sizeof(WChunk);
@@ -184,7 +186,7 @@ size_t space_of(const Job& job) {
 
 // Rows n0 .. n1 of W.
 void multiply(const Job& job, index n0, index n1, Rows x, Rows y, std::byte* space) {
-  const Group& g = *job.group;
+  const Group& g = job.group;
   y = y.row_range(g.begin, g.end);
   if (job.way == Way::int8) {
     const Product p{*g.w, y, int8_steps(*g.w)};
@@ -216,23 +218,29 @@ Rows padded(Arena& arena, Rows x) {
 
 void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows x, Rows y, Activations activations) {
   const Scratch scratch(arena);
-  auto* jobs = arena.array<Job>(groups.size() + 1);
+  index most_jobs = 1;
+  const auto parts = [](const Group& g) { return std::max<index>(0, g.end - g.begin + kJobRows - 1) / kJobRows; };
+  for (const Group& g : groups) most_jobs += parts(g);
+  auto* jobs = arena.array<Job>(size_t(most_jobs));
   index count = 0, blocks = 0, pieces = 0, bytes = 0, work = 0;
   size_t space = 64;
   bool any_plain = false;
   for (const Group& g : groups) {
-    if (g.end <= g.begin) continue;
-    Job& job = jobs[count++] = make_job(g, activations, blocks, pieces);
-    job.prepared = arena.array<std::byte>(size_t(job.pieces()) * job.piece_bytes);
-    blocks += (g.w->rows + kBlockRows - 1) / kBlockRows;
-    pieces += job.pieces();
-    bytes += g.w->rows * index(g.w->row_bytes());
-    work += g.w->rows * g.w->cols * job.rows();
-    space = std::max(space, size_t(round_up(index(space_of(job)), 64)));
-    any_plain |= job.way == Way::plain;
+    const Way way = way_of(g, activations);
+    for (index i = 0; i < parts(g); ++i) {
+      const auto bound = [&](index part) { return g.begin + (g.end - g.begin) * part / parts(g); };
+      Job& job = jobs[count++] = make_job({g.w, bound(i), bound(i + 1)}, way, blocks, pieces);
+      job.prepared = arena.array<std::byte>(size_t(job.pieces()) * job.piece_bytes);
+      blocks += (g.w->rows + kBlockRows - 1) / kBlockRows;
+      pieces += job.pieces();
+      bytes += g.w->rows * index(g.w->row_bytes());
+      work += g.w->rows * g.w->cols * job.rows();
+      space = std::max(space, size_t(round_up(index(space_of(job)), 64)));
+      any_plain |= way == Way::plain;
+    }
   }
   if (blocks == 0) return;
-  jobs[count] = {nullptr, Way::plain, blocks, pieces, 0, nullptr};
+  jobs[count] = {{}, Way::plain, blocks, pieces, 0, nullptr};
   const auto job_of = [&](index Job::*first, index i) {  // the last that begins at or before i and is not empty
     const Job* job =
         std::upper_bound(jobs, jobs + count + 1, i, [&](index value, const Job& j) { return value < j.*first; });
@@ -252,7 +260,7 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
   threads.parallel(blocks, grain, [&](index begin, index end, int thread) {
     for (index i = job_of(&Job::first_block, begin), b = begin; b < end; ++b) {
       while (b >= jobs[i + 1].first_block) ++i;
-      const index n0 = (b - jobs[i].first_block) * kBlockRows, n1 = std::min(n0 + kBlockRows, jobs[i].group->w->rows);
+      const index n0 = (b - jobs[i].first_block) * kBlockRows, n1 = std::min(n0 + kBlockRows, jobs[i].group.w->rows);
       multiply(jobs[i], n0, n1, x, y, spaces + space * size_t(thread));
     }
   });
