@@ -27,7 +27,7 @@ constexpr double kTokenizerFactor = 1.5, kTokenizerReading = 5.1;
 
 // ops/cpu/linear.cc: a job and its rows; what a thread decodes at once, or lays out for outer products from so many
 // rows on, with the trees of its sums.
-constexpr uint64_t kJob = 72, kPanel = 64 << 10, kPanelRows = 32, kTrees = 4 * 8 * 12 * 32 * 4;
+constexpr uint64_t kJob = 72, kPanel = 64 << 10, kPanelRows = 64, kTrees = 2 * 8 * 12 * 32 * 4;
 constexpr index kJobRows = 512, kOuterRows = 48;
 
 constexpr uint64_t kBlock = 4096, kMapped = 128 << 10;

@@ -103,7 +103,8 @@ void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, WCh
 }
 
 // Weight rows a piece of work covers: a panel or a few.
-constexpr index kBlockRows = 32;
+constexpr index kBlockRows = 64;
+static_assert(kBlockRows % (kOuterPanels * kOuterCols) == 0);
 
 // Multiplications that outweigh handing a piece to a thread.
 constexpr index kWorthwhile = 1 << 16;
@@ -146,29 +147,32 @@ constexpr index kJobRows = 512;
 struct Job {
   Group group;
   Way way;
-  index first_block;   // of all jobs' blocks of kBlockRows weight rows
-  index first_piece;   // of all jobs' pieces of x to prepare: rows to round, tiles to lay out
-  size_t piece_bytes;  // of one prepared
+  index first_block;  // of all jobs' blocks of kBlockRows weight rows
+  index first_piece;  // of all jobs' pieces of x to prepare: rows to round, tiles to lay out
   std::byte* prepared;
 
   index rows() const { return group.end - group.begin; }
   index pieces() const { return way == Way::int8 ? rows() : way == Way::outer ? OuterTiles{rows()}.tiles : 0; }
 };
 
-Job make_job(const Group& g, Way way, index first_block, index first_piece) {
-  const size_t bytes = way == Way::int8    ? size_t(g.w->k_segments * int8_steps(*g.w)) * sizeof(XChunk)
-                       : way == Way::outer ? size_t(outer_tile_size(*g.w)) * sizeof(float)
-                                           : 0;
-  return {g, way, first_block, first_piece, bytes, nullptr};
+// Chunks of a row of x rounded to int8.
+index row_chunks(const Matrix& w) { return w.k_segments * int8_steps(w); }
+
+size_t prepared_size(const Job& job) {
+  const Matrix& w = *job.group.w;
+  return job.way == Way::int8    ? size_t(job.rows() * row_chunks(w)) * sizeof(XChunk)
+         : job.way == Way::outer ? size_t(job.pieces() * OuterLayout(w).tile_size()) * sizeof(float)
+                                 : 0;
 }
 
 void prepare(const Job& job, Rows x, index piece) {
   const Matrix& w = *job.group.w;
   x = x.row_range(job.group.begin, job.group.end);
-  std::byte* to = job.prepared + size_t(piece) * job.piece_bytes;
-  if (job.way == Way::outer) return lay_out_tile(x, w, piece, reinterpret_cast<float*>(to));
-  with_dot([&](auto dot)
-               HWY_ATTR { quantize_row<decltype(dot)>(x.row<float>(piece), w, reinterpret_cast<XChunk*>(to)); });
+  if (job.way == Way::outer) return lay_out_tile(x, w, piece, reinterpret_cast<float*>(job.prepared));
+  with_dot([&](auto dot) HWY_ATTR {
+    quantize_row<decltype(dot)>(x.row<float>(piece), w,
+                                reinterpret_cast<XChunk*>(job.prepared) + piece * row_chunks(w));
+  });
 }
 
 // Bytes that a thread needs for a job.
@@ -176,7 +180,7 @@ size_t space_of(const Job& job) {
   const Matrix& w = *job.group.w;
   switch (job.way) {
     case Way::int8:
-      return size_t(panel_rows(w) * w.k_segments * int8_steps(w)) * sizeof(WChunk);
+      return size_t(panel_rows(w) * row_chunks(w)) * sizeof(WChunk);
     case Way::outer:
       return size_t(outer_space(w)) * sizeof(float);
     default:
@@ -191,7 +195,7 @@ void multiply(const Job& job, index n0, index n1, Rows x, Rows y, std::byte* spa
   if (job.way == Way::int8) {
     const Product p{*g.w, y, int8_steps(*g.w)};
     return with_dot([&](auto dot) HWY_ATTR {
-      const XInt8<decltype(dot)> rows{reinterpret_cast<XChunk*>(job.prepared), p.steps, p.w.k_segments * p.steps};
+      const XInt8<decltype(dot)> rows{reinterpret_cast<XChunk*>(job.prepared), p.steps, row_chunks(p.w)};
       int8_product(p, n0, n1, rows, reinterpret_cast<WChunk*>(space));
     });
   }
@@ -229,8 +233,8 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
     const Way way = way_of(g, activations);
     for (index i = 0; i < parts(g); ++i) {
       const auto bound = [&](index part) { return g.begin + (g.end - g.begin) * part / parts(g); };
-      Job& job = jobs[count++] = make_job({g.w, bound(i), bound(i + 1)}, way, blocks, pieces);
-      job.prepared = arena.array<std::byte>(size_t(job.pieces()) * job.piece_bytes);
+      Job& job = jobs[count++] = {{g.w, bound(i), bound(i + 1)}, way, blocks, pieces, nullptr};
+      job.prepared = arena.array<std::byte>(prepared_size(job));
       blocks += (g.w->rows + kBlockRows - 1) / kBlockRows;
       pieces += job.pieces();
       bytes += g.w->rows * index(g.w->row_bytes());
@@ -240,7 +244,7 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
     }
   }
   if (blocks == 0) return;
-  jobs[count] = {{}, Way::plain, blocks, pieces, 0, nullptr};
+  jobs[count] = {{}, Way::plain, blocks, pieces, nullptr};
   const auto job_of = [&](index Job::*first, index i) {  // the last that begins at or before i and is not empty
     const Job* job =
         std::upper_bound(jobs, jobs + count + 1, i, [&](index value, const Job& j) { return value < j.*first; });

@@ -6,7 +6,7 @@
 // 16, ..., an x serving two registers of w and a w all rows of the tile, from operands that stay in the first-level
 // cache. What is added to what, and in which order, is the same.
 //
-// Both operands are laid out for it: by run of columns, residue, step, row.
+// Both operands are laid out for it, in the order in which they are read: run of columns, residue, step, row.
 
 #if defined(NEMOTRON_OUTER_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef NEMOTRON_OUTER_INL_H
@@ -25,34 +25,36 @@ namespace {
 
 // A tile: rows of x, and registers of rows of W; as many sums as registers hold.
 constexpr int kOuterRows = kWidth == 16 ? 12 : 6, kOuterRegs = 2, kOuterCols = kOuterRegs * kWidth;
+// Panels of kOuterCols rows of W beside each other, which a tile of x meets while it is in the first-level cache.
+constexpr int kOuterPanels = 64 / kOuterCols;
 // Columns of W that are decoded before they are laid out.
 constexpr index kOuterBlock = 128;
-// Tiles that a residue of W serves while it is in the first-level cache.
-constexpr int kOuterTiles = 4;
-
-// The order in which the residues' sums meet two by two: k with k+8, k+4, k+2, k+1.
+// A run's residues lie in the order in which their sums meet two by two: 0, 8, 4, 12, 2, ... (k with k+8, k+4, k+2,
+// k+1), which is its own inverse. kMostLevels: of that tree, with the tree of up to eight runs above it.
 constexpr int kTreeOrder[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
-constexpr int kMostLevels = 7;  // of that tree, with the tree of up to eight runs above it
+constexpr int kMostLevels = 7;
 
-// Columns of `count` rows of floats, `stride` apart, to [residue][step][to_stride] of a run of `steps` steps, of which
-// the first column begins step `first`. Columns beyond `cols` up to a whole step count as zeros.
-HWY_MAYBE_UNUSED void lay_out(const float* rows, index stride, index count, index cols, index first, index steps,
-                              float* to, index to_stride) {
+// Columns of `count` rows of floats, `stride` apart, into one run of columns, of which the first begins step `first`:
+// residue_stride floats for each residue, `width` for each step of it. Columns beyond `cols` up to a whole step count
+// as zeros.
+HWY_MAYBE_UNUSED void lay_out(const float* rows, index stride, index count, index cols, index first, float* to,
+                              index residue_stride, index width) {
   const D4 d;
   const index fours = count / 4 * 4, whole = cols / 4 * 4;
-  const auto place = [&](index k) HWY_ATTR { return to + (k % 16 * steps + first + k / 16) * to_stride; };
+  const auto place = [&](index k)
+                         HWY_ATTR { return to + kTreeOrder[k % 16] * residue_stride + (first + k / 16) * width; };
   for (index k = 0; k < whole; k += 4) {
-    float* out = place(k);
+    float *out0 = place(k), *out1 = place(k + 1), *out2 = place(k + 2), *out3 = place(k + 3);
     const float* row = rows + k;
-    for (index n = 0; n < fours; n += 4, row += 4 * stride, out += 4) {
+    for (index n = 0; n < fours; n += 4, row += 4 * stride) {
       const V4 a = hn::LoadU(d, row), b = hn::LoadU(d, row + stride);
       const V4 c = hn::LoadU(d, row + 2 * stride), e = hn::LoadU(d, row + 3 * stride);
       const V4 ac = hn::InterleaveLower(d, a, c), be = hn::InterleaveLower(d, b, e);
       const V4 ac2 = hn::InterleaveUpper(d, a, c), be2 = hn::InterleaveUpper(d, b, e);
-      hn::StoreU(hn::InterleaveLower(d, ac, be), d, out);
-      hn::StoreU(hn::InterleaveUpper(d, ac, be), d, out + steps * to_stride);
-      hn::StoreU(hn::InterleaveLower(d, ac2, be2), d, out + 2 * steps * to_stride);
-      hn::StoreU(hn::InterleaveUpper(d, ac2, be2), d, out + 3 * steps * to_stride);
+      hn::StoreU(hn::InterleaveLower(d, ac, be), d, out0 + n);
+      hn::StoreU(hn::InterleaveUpper(d, ac, be), d, out1 + n);
+      hn::StoreU(hn::InterleaveLower(d, ac2, be2), d, out2 + n);
+      hn::StoreU(hn::InterleaveUpper(d, ac2, be2), d, out3 + n);
     }
   }
   // What no four rows or four columns are left of, and zeros.
@@ -116,20 +118,33 @@ struct OuterTiles {
   index size(index i) const { return begin(i + 1) - begin(i); }
 };
 
-// Floats of a laid-out tile of x, and of the laid-out panel of W.
-index outer_tile_size(const Matrix& w) { return kOuterRows * w.k_segments * real_steps(w) * 16; }
-index outer_panel_size(const Matrix& w) { return kOuterCols * w.k_segments * real_steps(w) * 16; }
-// What outer_rows needs besides: the trees of kOuterTiles tiles.
+// How operands are laid out. A line more than the steps need stands between residues: with a power of two of steps the
+// sixteen would otherwise meet in the same few places of a cache.
+struct OuterLayout {
+  int runs;
+  index steps, panel_stride, tile_stride;  // floats of a residue of a panel of W, of a tile of x
+  explicit OuterLayout(const Matrix& w)
+      : runs(w.k_segments),
+        steps(real_steps(w)),
+        panel_stride(steps * kOuterCols + 16),
+        tile_stride(steps * kOuterRows + 16) {}
+  int leaves() const { return 16 * runs; }
+  index panel_size() const { return leaves() * panel_stride; }
+  index tile_size() const { return leaves() * tile_stride; }
+};
+
+// Floats of the sums of a tile on their way up the tree, and all that outer_rows needs.
 constexpr index kOuterTree = (kMostLevels + 1) * kOuterRows * kOuterCols;
-index outer_space(const Matrix& w) { return outer_panel_size(w) + kOuterTiles * kOuterTree; }
+index outer_space(const Matrix& w) { return kOuterPanels * (OuterLayout(w).panel_size() + kOuterTree); }
 
 // Tile i of x [rows, cols].
 HWY_MAYBE_UNUSED void lay_out_tile(Rows x, const Matrix& w, index i, float* to) {
   const OuterTiles t{x.rows};
-  const index steps = real_steps(w), run_cols = w.cols / w.k_segments;
-  for (int run = 0; run < w.k_segments; ++run)
-    lay_out(x.row<float>(t.begin(i)) + run * run_cols, x.stride, t.size(i), run_cols, 0, steps,
-            to + run * steps * 16 * kOuterRows, kOuterRows);
+  const OuterLayout l(w);
+  const index run_cols = w.cols / w.k_segments;
+  for (int run = 0; run < l.runs; ++run)
+    lay_out(x.row<float>(t.begin(i)) + run * run_cols, x.stride, t.size(i), run_cols, 0,
+            to + i * l.tile_size() + run * 16 * l.tile_stride, l.tile_stride, kOuterRows);
 }
 
 // Asks for the next block of columns of a row, which is that of a later row beyond the end.
@@ -144,9 +159,10 @@ HWY_INLINE void ask_for(const Matrix& w, index row, index k) {
 // together.
 template <class Codec>
 void lay_out_panel(const Matrix& w, index n, index count, float* to) {
-  const index steps = real_steps(w), run_cols = w.cols / w.k_segments;
+  const OuterLayout l(w);
+  const index run_cols = w.cols / w.k_segments;
   HWY_ALIGN float decoded[kOuterCols * kOuterBlock];
-  for (int run = 0; run < w.k_segments; ++run, to += steps * 16 * kOuterCols) {
+  for (int run = 0; run < l.runs; ++run, to += 16 * l.panel_stride) {
     for (index k = 0; k < run_cols; k += kOuterBlock) {
       const index cols = std::min(kOuterBlock, run_cols - k);
       for (index i = 0; i < count; ++i) {
@@ -154,7 +170,7 @@ void lay_out_panel(const Matrix& w, index n, index count, float* to) {
         ask_for<Codec>(w, n + i, at + kOuterBlock);
         decode_real<Codec>(w, n + i, at, cols, decoded + i * kOuterBlock);
       }
-      lay_out(decoded, kOuterBlock, count, cols, k / 16, steps, to, kOuterCols);
+      lay_out(decoded, kOuterBlock, count, cols, k / 16, to, l.panel_stride, kOuterCols);
     }
   }
 }
@@ -164,29 +180,29 @@ template <class Codec>
 void outer_rows(const Product& p, index n0, index n1, const float* x, float* space) {
   const Matrix& w = p.w;
   const OuterTiles t{p.y.rows};
-  const index steps = p.steps, tile_size = outer_tile_size(w);
-  const int leaves = 16 * w.k_segments;
-  float *panel = space, *trees = panel + outer_panel_size(w);
+  const OuterLayout l(w);
+  float* trees = space + kOuterPanels * l.panel_size();
+  const auto panel = [&](index j) { return space + j * l.panel_size(); };
   int depth = 0;
-  while (1 << depth < leaves) ++depth;
-  for (index n = n0; n < n1; n += kOuterCols) {
-    const index count = std::min<index>(kOuterCols, n1 - n);
-    lay_out_panel<Codec>(w, n, count, panel);
-    for (index first = 0; first < t.tiles; first += kOuterTiles) {
-      const index end = std::min(first + kOuterTiles, t.tiles);
-      for (int leaf = 0; leaf < leaves; ++leaf) {
-        const index at = (leaf / 16 * 16 + kTreeOrder[leaf % 16]) * steps;
-        for (index i = first; i < end; ++i)
-          with_tile_rows(t.size(i), [&](auto m) HWY_ATTR {
-            leaf_tile<m>(panel + at * kOuterCols, x + i * tile_size + at * kOuterRows, steps, leaf,
-                         trees + (i - first) * kOuterTree);
-          });
-      }
-      for (index i = first; i < end; ++i) {
-        const float* total = trees + (i - first) * kOuterTree + depth * kOuterRows * kOuterCols;
-        for (index m = 0; m < t.size(i); ++m, total += kOuterCols)
-          for (index j = 0; j < count; ++j) p.y.row<float>(t.begin(i) + m)[n + j] = XReal::finish(total[j], w);
-      }
+  while (1 << depth < l.leaves()) ++depth;
+  for (index n = n0; n < n1; n += kOuterPanels * kOuterCols) {
+    const index panels = std::min<index>(kOuterPanels, (n1 - n + kOuterCols - 1) / kOuterCols);
+    const auto width = [&](index j) { return std::min<index>(kOuterCols, n1 - n - j * kOuterCols); };
+    for (index j = 0; j < panels; ++j) lay_out_panel<Codec>(w, n + j * kOuterCols, width(j), panel(j));
+    for (index i = 0; i < t.tiles; ++i) {
+      const float* tile = x + i * l.tile_size();
+      with_tile_rows(t.size(i), [&](auto m) HWY_ATTR {
+        for (int leaf = 0; leaf < l.leaves(); ++leaf)
+          for (index j = 0; j < panels; ++j)
+            leaf_tile<m>(panel(j) + leaf * l.panel_stride, tile + leaf * l.tile_stride, l.steps, leaf,
+                         trees + j * kOuterTree);
+      });
+      for (index j = 0; j < panels; ++j)
+        for (index m = 0; m < t.size(i); ++m) {
+          const float* total = trees + j * kOuterTree + (depth * kOuterRows + m) * kOuterCols;
+          float* y = p.y.row<float>(t.begin(i) + m) + n + j * kOuterCols;
+          for (index c = 0; c < width(j); ++c) y[c] = XReal::finish(total[c], w);
+        }
     }
   }
 }
