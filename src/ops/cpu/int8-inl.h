@@ -81,7 +81,7 @@ struct Vnni {
   static HWY_INLINE V32 dot(const A* w, const B* x, V32 sum) {
     for (int q = 0; q < 4; ++q) {
 #if HWY_TARGET == HWY_AVX3_DL
-      asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(w[q].raw), "vm"(x[q].raw));
+      asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(w[q].raw), "v"(x[q].raw));
 #else
       asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum.raw) : "x"(w[q].raw), "xm"(x[q].raw));
 #endif
