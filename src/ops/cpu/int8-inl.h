@@ -357,7 +357,9 @@ struct XInt8 {
   HWY_INLINE XInt8 run(index s) const { return {row + s * steps, steps, stride}; }
   HWY_INLINE XPart<Dot> load(int m, index k, int part) const { return {row[m * stride + k], part}; }
   // Weights count twice in their codes.
-  static float finish(float total, const Matrix& w) { return (total + 0.0f) * (w.scale * 0.5f); }
+  static HWY_INLINE V4 finish(V4 total, const Matrix& w) {
+    return hn::Mul(hn::Add(total, hn::Zero(D4())), hn::Set(D4(), w.scale * 0.5f));
+  }
 };
 
 }  // namespace

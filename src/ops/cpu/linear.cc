@@ -59,7 +59,7 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
   for (index n = n0; n < n1; n += kBesideRows) {
     const index end = std::min(n + kBesideRows, n1);
     if (whole_steps && p.y.rows == 1)
-      file_rows<FileReal<Codec, true>, 1, kFewCols, kRegs, kFileRows>(p, n, end, x);
+      one_row<kFewCols>(p, n, end, FileReal<Codec, true>(p.w, n), x);
     else if (whole_steps)
       file_rows<FileReal<Codec>, Few<Codec>::kTile, kFewCols, Few<Codec>::kParts, kBesideRows>(p, n, end, x);
     // NaNs are looked for afterwards, when the rows are in the cache.
@@ -96,7 +96,7 @@ template <class Dot>
 void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, WChunk* space) {
   const index few = p.y.rows <= FewInt8::kMost ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
   if (p.y.rows == 1)
-    file_rows<FileInt8, 1, kFewCols, kRegs, kFileRows>(p, n0, few, x);
+    one_row<kFewCols>(p, n0, few, FileInt8(p.w, n0), x);
   else
     file_rows<FileInt8, FewInt8::kTile, kInt8Cols, kRegs, kFileRows>(p, n0, few, x);
   int8_panels(p, few, n1, x, space);

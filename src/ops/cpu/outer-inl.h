@@ -201,7 +201,7 @@ void outer_rows(const Product& p, index n0, index n1, const float* x, float* spa
         for (index m = 0; m < t.size(i); ++m) {
           const float* total = trees + j * kOuterTree + (depth * kOuterRows + m) * kOuterCols;
           float* y = p.y.row<float>(t.begin(i) + m) + n + j * kOuterCols;
-          for (index c = 0; c < width(j); ++c) y[c] = XReal::finish(total[c], w);
+          for (index c = 0; c < width(j); ++c) y[c] = total[c] * w.scale;
         }
     }
   }

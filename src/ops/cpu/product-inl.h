@@ -33,8 +33,28 @@ struct Product {
   index steps;  // in each of the k_segments runs
 };
 
-// sums[n][m][16] += the steps begin .. end of run `run` of kM rows of x with kN rows of W, for kParts of the kRegs
-// registers that a sum is made of, from `part` on.
+// sum[n][m] += the steps begin .. end of kM rows of x with kN rows of W, for kParts of the kRegs registers that a sum
+// is made of, from `part` on.
+template <int kM, int kN, int kParts, class W, class X>
+HWY_INLINE void accumulate(const W& w, const X& x, index begin, index end, int part, V (&sum)[kN][kM][kParts]) {
+  for (index k = begin; k < end; ++k) {
+    typename W::template Share<kParts> wk[kN];
+    w.template ask_ahead<kN>(k);
+    NEMOTRON_UNROLL
+    for (int n = 0; n < kN; ++n) w.template load<kN>(n, k, part, wk[n]);
+    NEMOTRON_UNROLL
+    for (int m = 0; m < kM; ++m) {
+      NEMOTRON_UNROLL
+      for (int i = 0; i < kParts; ++i) {
+        const auto xk = x.load(m, k, part + i);
+        NEMOTRON_UNROLL
+        for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
+      }
+    }
+  }
+}
+
+// The same for run `run`, with sums[n][m][16] in memory.
 template <int kM, int kN, int kParts, class W, class X>
 HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, int part, float* sums) {
   const D d;
@@ -44,27 +64,47 @@ HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, 
   for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
   for (int i = 0; i < kParts; ++i)
     sum[n][m][i] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
-  const W rows = w.run(run);  // copies, which nothing that is written below can be part of
-  const X xs = x.run(run);
-  for (index k = begin; k < end; ++k) {
-    typename W::template Share<kParts> wk[kN];
-    rows.template ask_ahead<kN>(k);
-    NEMOTRON_UNROLL
-    for (int n = 0; n < kN; ++n) rows.template load<kN>(n, k, part, wk[n]);
-    NEMOTRON_UNROLL
-    for (int m = 0; m < kM; ++m) {
-      NEMOTRON_UNROLL
-      for (int i = 0; i < kParts; ++i) {
-        const auto xk = xs.load(m, k, part + i);
-        NEMOTRON_UNROLL
-        for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
-      }
-    }
-  }
+  accumulate<kM, kN, kParts>(w.run(run), x.run(run), begin, end, part, sum);
   NEMOTRON_UNROLL
   for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
   for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
   for (int i = 0; i < kParts; ++i) hn::StoreU(sum[n][m][i], d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
+}
+
+// y[0 .. kN] from one row of x and kN rows of W. Nothing but the result goes through memory: where columns are few, the
+// way from the sums to it is most of the time.
+template <int kN, class W, class X>
+HWY_INLINE void one_row_group(const Product& p, const W& w, const X& x, float* y) {
+  static_assert(kN == 1 || kN == 2 || kN == 4);
+  V4 total[kMostRuns];
+  const int runs = p.w.k_segments;
+  for (int run = 0; run < runs; ++run) {
+    V sum[kN][1][kRegs];
+    NEMOTRON_UNROLL
+    for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
+    for (int i = 0; i < kRegs; ++i) sum[n][0][i] = hn::Zero(D());
+    accumulate<1, kN, kRegs>(w.run(run), x.run(run), 0, p.steps, 0, sum);
+    Sums s[kN];
+    NEMOTRON_UNROLL
+    for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
+    for (int i = 0; i < kRegs; ++i) s[n].r[i] = sum[n][0][i];
+    total[run] = total4(fold(s[0]), fold(s[1 % kN]), fold(s[2 % kN]), fold(s[3 % kN]));
+  }
+  for (int stride = 1; stride < runs; stride *= 2)
+    for (int run = 0; run < runs; run += 2 * stride) total[run] = hn::Add(total[run], total[run + stride]);
+  float out[4];
+  hn::StoreU(X::finish(total[0], p.w), D4(), out);
+  NEMOTRON_UNROLL
+  for (int n = 0; n < kN; ++n) y[n] = out[n];
+}
+
+// y[n0 .. n1] from one row of x, kN rows of W beside each other and what is left one by one.
+template <int kN, class W, class X>
+HWY_NOINLINE void one_row(const Product& p, index n0, index n1, const W& w, const X& x) {
+  float* y = p.y.row<float>(0);
+  index n = n0;
+  for (; n + kN <= n1; n += kN) one_row_group<kN>(p, w.from(n - n0), x, y + n);
+  for (; n < n1; ++n) one_row_group<1>(p, w.from(n - n0), x, y + n);
 }
 
 // out[i] = the total of sums[i][16], for i < count to the next multiple of four.
@@ -112,8 +152,9 @@ HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W& w, int c
   for (int stride = 1; stride < runs; stride *= 2)
     for (int run = 0; run < runs; run += 2 * stride)
       for (int i = 0; i < count * kM; ++i) out[run][i] += out[run + stride][i];
+  for (int i = 0; i < count * kM; i += 4) hn::StoreU(X::finish(hn::LoadU(D4(), out[0] + i), p.w), D4(), out[0] + i);
   for (int j = 0; j < count; ++j)
-    for (int m = 0; m < kM; ++m) y.row<float>(m)[n + j] = X::finish(out[0][j * kM + m], p.w);
+    for (int m = 0; m < kM; ++m) y.row<float>(m)[n + j] = out[0][j * kM + m];
 }
 
 // All rows of x, in tiles of up to kMost rows, as even as they go.

@@ -272,7 +272,7 @@ struct XReal {
 #endif
     return x;
   }
-  static float finish(float total, const Matrix& w) { return total * w.scale; }
+  static HWY_INLINE V4 finish(V4 total, const Matrix& w) { return hn::Mul(total, hn::Set(D4(), w.scale)); }
 };
 
 }  // namespace
