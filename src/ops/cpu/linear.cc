@@ -27,11 +27,11 @@ namespace {
 constexpr int kFewCols = kWidth == 16 ? 4 : 2;
 template <class Codec>
 struct Few {
-  static constexpr int kTile = 6, kMost = kWidth == 16 ? 48 : 32, kParts = 1;
+  static constexpr int kTile = 6, kMost = 48, kParts = 1;
 };
 template <>
 struct Few<Fp8> {
-  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 48 : 14, kParts = 1;
+  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 48 : 20, kParts = 1;
 };
 template <>
 struct Few<Nvfp4> {  // times float32
