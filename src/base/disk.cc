@@ -9,6 +9,8 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -57,7 +59,8 @@ double random_read_speed(std::span<const std::filesystem::path> files, uint64_t 
   std::atomic<uint64_t> total{0};
   std::atomic<bool> failed{false};
   const auto read_on = [&](uint64_t seed) {
-    const std::unique_ptr<uint8_t[], Aligned> buffer(new (std::align_val_t(kAlignment)) uint8_t[size]);
+    const std::unique_ptr<uint8_t[], Aligned> buffer(new (std::align_val_t(kAlignment), std::nothrow) uint8_t[size]);
+    if (!buffer) failed = true;
     while (!failed && total < kMost && std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
       seed = seed * 6364136223846793005u + 1442695040888963407u;
       const Descriptor& file = *open_files[(seed >> 33) % open_files.size()];
@@ -73,10 +76,13 @@ double random_read_speed(std::span<const std::filesystem::path> files, uint64_t 
   // Places differ from run to run: those of the run before may lie in a cache of the disk.
   const auto first = uint64_t(Clock::now().time_since_epoch().count());
   std::vector<std::thread> readers;
-  for (int i = 0; i < kReaders; ++i) readers.emplace_back(read_on, first + uint64_t(i) * 0x9E3779B97F4A7C15u);
+  try {
+    for (int i = 0; i < kReaders; ++i) readers.emplace_back(read_on, first + uint64_t(i) * 0x9E3779B97F4A7C15u);
+  } catch (const std::system_error&) {  // no more threads are allowed: those that run will do
+  }
   for (std::thread& reader : readers) reader.join();
   const double taken = std::chrono::duration<double>(Clock::now() - start).count();
-  return failed || taken <= 0 ? 0 : double(total) / taken;
+  return failed || readers.empty() || taken <= 0 ? 0 : double(total) / taken;
 }
 
 }  // namespace nemotron

@@ -11,7 +11,8 @@ namespace {
 
 std::string size_text(double bytes) {
   constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
-  return bytes < kGiB / 10 ? fmt::format("{:.1f} MiB", bytes / kMiB) : fmt::format("{:.1f} GiB", bytes / kGiB);
+  if (bytes >= kGiB) return fmt::format("{:.1f} GiB", bytes / kGiB);
+  return fmt::format("{:.{}f} MiB", bytes / kMiB, bytes < 10 * kMiB ? 1 : 0);
 }
 
 // Two digits: more would promise too much.
@@ -45,7 +46,7 @@ std::string larger_than_memory(const DiskDemand& d, const Footprint& f, uint64_t
   }
   if (disk <= 0) return out + "; how fast that is cannot be told here, as the disk's speed could not be measured";
   if (d.token_bytes <= 0) return out + "; what a token reads fits";
-  return out + fmt::format("; expect about {} tokens/s from a disk of {}/s", rate_text(disk / d.token_bytes),
+  return out + fmt::format("; expect at most about {} tokens/s from a disk of {}/s", rate_text(disk / d.token_bytes),
                            size_text(disk));
 }
 

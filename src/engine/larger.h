@@ -23,7 +23,8 @@ struct DiskDemand {
 // fit, reading them in turn leaves none of them in memory when its turn comes again.
 DiskDemand disk_demand(const Footprint& footprint, uint64_t room);
 
-// One line: `weights` and `memory` in bytes, `disk` in bytes a second, 0 where that is not known.
+// One line, with the speed that the disk allows; computing comes on top. `weights` and `memory` in bytes, `disk` in
+// bytes a second, 0 where that is not known.
 std::string larger_than_memory(const DiskDemand& demand, const Footprint& footprint, uint64_t weights, uint64_t memory,
                                double disk);
 

@@ -151,7 +151,8 @@ TEST(disk_demand, is_told_with_the_speed_to_expect) {
   EXPECT_EQ(
       larger_than_memory(d, f, 75 * G, 28 * G, double(G)),
       "the weights (75.0 GiB) are larger than the available memory (28.0 GiB): experts are read from disk as they "
-      "are picked, 2.0 GiB of them for a token, of which memory holds 25 %; expect about 0.7 tokens/s from a disk "
+      "are picked, 2.0 GiB of them for a token, of which memory holds 25 %; expect at most about 0.7 tokens/s from a "
+      "disk "
       "of 1.0 GiB/s");
   expect_parts(larger_than_memory(d, f, 75 * G, 28 * G, 0), {"speed could not be measured"});
   const DiskDemand none = disk_demand(f, G);
