@@ -10,6 +10,10 @@
 
 namespace nemotron {
 
+// Asks the system to begin reading mapped pages begin .. end that are not in memory, and does not wait for them. Only a
+// hint: where it fails the pages come when they are touched.
+void begin_reading(uintptr_t begin, uintptr_t end);
+
 class Prefetch {
  public:
   Prefetch() = default;
@@ -20,8 +24,10 @@ class Prefetch {
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
 
+  bool done() const { return done_; }  // all pages are in memory
+
  private:
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> stop_{false}, done_{false};
   std::thread thread_;
 };
 

@@ -2,14 +2,11 @@
 
 #include "base/threads.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <fstream>
-#include <set>
 #include <string>
 #include <utility>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 
 namespace nemotron {
@@ -50,7 +47,10 @@ Threads::Threads(int count) : door_(kShut) {
                  .found = std::to_string(count)});
   }
   workers_.reserve(size_t(count - 1));
-  for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { work(i); });
+  for (int i = 1; i < count; ++i) {
+    workers_.emplace_back([this, i] { work(i); });
+    release_thread(workers_.back().native_handle());
+  }
 }
 
 Threads::~Threads() {
@@ -61,18 +61,26 @@ Threads::~Threads() {
 }
 
 int Threads::physical_cores() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return std::max(1u, std::thread::hardware_concurrency());
-  std::set<std::string> cores;  // hyper-threads of one core list the same siblings
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
-    std::string siblings;
-    if (!std::getline(file, siblings)) siblings = "cpu " + std::to_string(cpu);
-    cores.insert(siblings);
-  }
-  return std::clamp(int(cores.size()), 1, kMost);
+  const size_t cores = first_cpus_of_cores().size();
+  const double allowed = std::min(double(kMost), control_groups().cpus);
+  return std::max(1, int(std::min(cores ? double(cores) : double(std::thread::hardware_concurrency()), allowed)));
+}
+
+void Threads::check_cpus(std::span<const int> cpus, int count) {
+  if (cpus.empty() || int64_t(cpus.size()) >= count) return;
+  throw Error({.what = "fewer CPUs than threads",
+               .where = "--affinity",
+               .expected = "at least " + std::to_string(count) + " CPUs",
+               .found = std::to_string(cpus.size()),
+               .hint = "--threads sets the number of threads"});
+}
+
+void Threads::bind(std::span<const int> cpus) {
+  check_cpus(cpus, count());
+  if (cpus.empty()) return;
+  for (size_t i = 0; i < workers_.size(); ++i) bind_thread(workers_[i].native_handle(), cpus[i + 1]);
+  caller_.reset();  // first, so that what is restored at the end is what was there at the beginning
+  caller_.emplace(cpus[0]);
 }
 
 void Threads::run(int64_t n, int64_t grain, Loop body) {

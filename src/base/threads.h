@@ -6,8 +6,12 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <thread>
 #include <vector>
+
+#include "base/affinity.h"
 
 namespace nemotron {
 
@@ -20,9 +24,17 @@ class Threads {
   Threads& operator=(const Threads&) = delete;
 
   static constexpr int kMost = 1024;
-  static int physical_cores();  // those this process may run on; at least 1
+  // The cores this process may run on, but no more than its control groups' share of the machine's time, whole
+  // processors counted: more threads would all be held up together when it is used up. At least 1.
+  static int physical_cores();
 
   int count() const { return int(workers_.size()) + 1; }
+
+  // Binds thread i to cpus[i] for the life of the object, the caller's own thread to the first. Further CPUs are not
+  // used; none at all: nothing is bound. Throws Error for fewer CPUs than threads. Threads that the caller starts
+  // otherwise from then on are bound like it, until they call release_thread; those of another Threads are not.
+  void bind(std::span<const int> cpus);
+  static void check_cpus(std::span<const int> cpus, int count);  // throws what `bind` would for `count` threads
 
   // Calls body(begin, end, thread) for pieces of at most `grain` that cover 0..n once each; thread is in 0..count()-1.
   // Which thread takes which piece varies, so results must not depend on it. Pieces are handed out as threads become
@@ -47,6 +59,7 @@ class Threads {
   void take_pieces(int thread);
 
   std::vector<std::thread> workers_;
+  std::optional<BoundCaller> caller_;
   // The door to a loop: its number, whether it is shut, and how many workers came in. The caller shuts it when no piece
   // is left and waits only for those inside: a worker that the system has not woken by then is not waited for.
   std::atomic<uint32_t> door_;

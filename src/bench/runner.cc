@@ -61,7 +61,10 @@ int32_t Runner::token(int sequence, index position) const {
 Threads& Runner::threads(int count) {
   Context& engine = engine_.context();
   if (count == engine.threads.count()) return engine.threads;
-  if (!own_threads_ || own_threads_->count() != count) own_threads_ = std::make_unique<Threads>(count);
+  if (!own_threads_ || own_threads_->count() != count) {
+    own_threads_ = std::make_unique<Threads>(count);
+    engine_.bind(*own_threads_);
+  }
   return *own_threads_;
 }
 
@@ -74,7 +77,7 @@ Arena& Runner::arena(index rows) {
 
 Context Runner::context(const Backend& ops, Threads& threads, Arena& arena) const {
   const Context& engine = engine_.context();
-  return {ops, threads, arena, engine.dt_min, engine.activations};
+  return {ops, threads, arena, engine.dt_min, engine.activations, engine.read_ahead};
 }
 
 // One sequence is filled; the others stand where it does, with pages and states of their own.

@@ -3,6 +3,7 @@
 #include "cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -19,6 +20,19 @@ std::shared_ptr<ModelOptions> add_model_options(CLI::App& app) {
   app.add_option("DIR", o->folder, "checkpoint folder")->required();
   app.add_option("--threads", e.threads, "threads (default: physical cores)")
       ->check(CLI::Range(1, Threads::kMost))
+      ->group(group);
+  app.add_option("--affinity", e.affinity,
+                 "CPUs to bind threads to: a list such as 0-3,8, a thread on each; cores: one on each physical core; "
+                 "none (default)")
+      ->group(group);
+  const auto size_fault = [](const std::string& text) {
+    return parse_size(text) ? std::string() : "expected a size such as 512M or 8G, found " + text;
+  };
+  const auto memory = [o](const std::string& text) { o->engine.memory = parse_size(text); };
+  app.add_option_function<std::string>("--memory", memory,
+                                       "memory that weights may count on, such as 8G; larger ones are read from disk "
+                                       "as experts are picked (default: nine tenths of what is available)")
+      ->check(size_fault)
       ->group(group);
   app.add_option("--backend", e.backend, "cpu, or ref: plain loops in double")
       ->check(CLI::IsMember({"cpu", "ref"}))
@@ -52,6 +66,21 @@ std::string seed_fault(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
   if (error == std::errc() && end == text.data() + text.size()) return {};
   return "expected 0 to 18446744073709551615, found " + text;
+}
+
+std::optional<uint64_t> parse_size(const std::string& text) {
+  uint64_t n = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, n);
+  if (error != std::errc() || last - end > 1) return {};
+  int shift = 0;
+  if (end != last) {
+    const size_t unit = std::string_view("KMGT").find(char(std::toupper(static_cast<unsigned char>(*end))));
+    if (unit == std::string_view::npos) return {};
+    shift = 10 * int(unit + 1);
+  }
+  if (n > (uint64_t{1} << 62 >> shift)) return {};
+  return n << shift;
 }
 
 std::string read_file(const std::string& path) {

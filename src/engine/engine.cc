@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "engine/larger.h"
 #include "io/checkpoint.h"
 
 namespace nemotron {
@@ -39,17 +41,42 @@ Activations activations(const EngineOptions& options) {
   return options.exact || options.backend == "ref" ? Activations::real : Activations::int8;
 }
 
+int thread_count(const EngineOptions& options, const std::vector<int>& cpus) {
+  const bool list = !cpus.empty() && options.affinity != "cores";
+  const int count = options.threads != 0 ? options.threads : list ? int(cpus.size()) : Threads::physical_cores();
+  Threads::check_cpus(cpus, count);  // `bind` comes after the loading of gigabytes
+  return count;
+}
+
 }  // namespace
 
 Engine::Engine(const std::filesystem::path& folder, const EngineOptions& options)
-    : threads_(options.threads == 0 ? Threads::physical_cores() : options.threads),
+    : cpus_(parse_affinity(options.affinity)),
+      threads_(thread_count(options, cpus_)),
       options_(options),
       context_{find_backend(options), threads_, arena_, checked_dt_min(options.dt_min), activations(options)},
       model_(load_model(folder, warnings_, threads_)) {
-  uint64_t bytes = 0;
-  for (const auto& file : model_.mapped) bytes += file.size();
-  // A model that does not fit would push its own pages out again.
-  if (bytes < available_memory() / 10 * 9) prefetch_.emplace(model_.mapped);
+  uint64_t weights = 0;
+  for (const auto& file : model_.mapped) weights += file.size();
+  const uint64_t available = options.memory ? *options.memory : available_memory();
+  const uint64_t room = options.memory ? *options.memory : uint64_t(double(available) * kWeightShare);
+  if (weights <= room)
+    prefetch_.emplace(model_.mapped);
+  else
+    read_from_disk(weights, available, room);  // a prefetch of all would push its own pages out again
+  threads_.bind(cpus_);                        // last: what runs in the background is not bound
+}
+
+void Engine::read_from_disk(uint64_t weights, uint64_t available, uint64_t room) {
+  constexpr double kSeconds = 0.1;
+  constexpr uint64_t kUsual = 1 << 20;  // of a read where there are no experts
+  Footprint f = footprint(model_);
+  const DiskDemand demand = disk_demand(f, room);
+  // Before anything else reads.
+  const double speed = random_read_speed(model_.files, f.read_bytes ? f.read_bytes : kUsual, kSeconds);
+  warnings_.push_back(larger_than_memory(demand, f, weights, available, speed));
+  read_ahead_.emplace(model_.mapped, std::move(f.common), demand.common_fits);
+  context_.read_ahead = &*read_ahead_;
 }
 
 StateFormat Engine::state_format() const {

@@ -8,11 +8,13 @@
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/read_ahead.h"
 #include "io/quantization.h"
 
 namespace nemotron {
@@ -211,7 +213,16 @@ class Binder {
 // Fills the members of a model from their bindings, reading as little of the weights as it can.
 class Loader {
  public:
-  explicit Loader(const Safetensors& tensors) : tensors_(tensors) {}
+  // What is going to be read of each tensor is asked for at once: from a disk that takes far less time than one after
+  // another, with 128 KiB around each scale.
+  Loader(const Safetensors& tensors, std::span<const Binding> bindings) : tensors_(tensors) {
+    ReadAhead ahead;
+    for (const Binding& b : bindings) {
+      for (const Tensor* t : {b.scale, b.input_scale}) add(ahead, t);
+      if (b.entry.shape.size() != 2) add(ahead, b.weight);
+    }
+    ahead.ask();
+  }
 
   void fill(const Binding& b, Matrix& m) {
     m.rows = b.entry.shape[0];
@@ -251,6 +262,10 @@ class Loader {
   }
 
  private:
+  void add(ReadAhead& ahead, const Tensor* t) const {
+    if (t) ahead.add({tensors_.data(*t), t->bytes});
+  }
+
   Vector widen(const Tensor& t) const {
     Matrix row;
     row.data = tensors_.data(t);
@@ -273,9 +288,17 @@ class Loader {
 
   // As bytes, NaN is 0x7F and 0xFF, and what is negative is 0x80 and above: the largest byte says whether all is well.
   void check_block_scales(Threads& threads) const {
+    constexpr int64_t kAhead = 8, kPiece = 32;  // tensors that are asked for before they are read; that a thread takes
     std::vector<uint8_t> bad(block_scales_.size());
-    threads.parallel(int64_t(bad.size()), 1, [&](int64_t begin, int64_t end, int) {
+    threads.parallel(int64_t(bad.size()), kPiece, [&](int64_t begin, int64_t end, int) {
+      ReadAhead ahead;
+      const auto ask = [&](int64_t from) {
+        for (int64_t i = from; i < std::min(from + kAhead, end); ++i) add(ahead, block_scales_[size_t(i)]);
+        ahead.ask();
+      };
+      ask(begin);
       for (int64_t i = begin; i < end; ++i) {
+        if ((i - begin) % kAhead == 0) ask(i + kAhead);
         const Tensor& t = *block_scales_[size_t(i)];
         const uint8_t* codes = tensors_.data(t);
         uint8_t most = 0;
@@ -384,7 +407,7 @@ Model load_model(const std::filesystem::path& folder, std::vector<std::string>& 
   const Checkpoint& c = storage->checkpoint;
 
   Model model;
-  Loader loader(c.tensors);
+  Loader loader(c.tensors, c.bindings);
   auto next = c.bindings.begin();
   const auto fill = [&](const Entry&, auto& member) { loader.fill(*next++, member); };
   visit_weights(c.config, model.weights, fill);
@@ -404,6 +427,7 @@ Model load_model(const std::filesystem::path& folder, std::vector<std::string>& 
   model.config = c.config;
   model.storage = storage;
   model.mapped = c.tensors.mapped();
+  model.files = c.tensors.files();
   warnings.insert(warnings.end(), c.warnings.begin(), c.warnings.end());
   return model;
 }

@@ -101,12 +101,14 @@ QuantizationRecord by_map(const Precision& precision, const Modules& m) {
     (format == Format::fp8 ? fp8 : nvfp4).emplace_back(name);
   }
   Json file, groups, in_config;
-  file.set("quant_algo", "MIXED_PRECISION").set("kv_cache_quant_algo", "FP8").set("quantized_layers", layers);
+  file.set("quant_algo", "MIXED_PRECISION");
+  file.set("kv_cache_quant_algo", precision.cache_scales() ? Json("FP8") : Json());
+  file.set("quantized_layers", layers);
   groups.set("group_0", group(Format::fp8, false, std::move(fp8)));
   groups.set("group_1", group(Format::nvfp4, precision.weight_only(), std::move(nvfp4)));
   in_config.set("config_groups", std::move(groups)).set("quantized_layers", std::move(layers));
   in_config.set("ignore", Json::Array{}).set("quant_algo", "MIXED_PRECISION");
-  in_config.set("kv_cache_scheme", kv_cache_scheme());
+  if (precision.cache_scales()) in_config.set("kv_cache_scheme", kv_cache_scheme());
   return finish(precision, std::move(file), std::move(in_config));
 }
 

@@ -7,6 +7,7 @@
 
 #include <span>
 
+#include "base/read_ahead.h"
 #include "model/config.h"
 #include "model/state.h"
 #include "model/weights.h"
@@ -22,6 +23,7 @@ struct Context {
   double dt_min =
       0;  // a lower bound of the Mamba time step; 0.001 reproduces transformers' torch path (spec/model.md 3.3)
   Activations activations = Activations::real;  // that NVFP4 weights are multiplied with
+  ReadAhead* read_ahead = nullptr;              // of a model larger than memory; no bit of any result depends on it
 };
 
 // Where a layer finds its part of the state: the layer's number within it.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "model/footprint.h"
 
 namespace nemotron {
 namespace {
@@ -19,6 +20,14 @@ void check_ids(const Config& c, std::span<const int32_t> ids) {
                  .expected = "0 to " + std::to_string(c.vocab_size - 1),
                  .found = std::to_string(ids[i])});
   }
+}
+
+void embed(Context& ctx, const Model& model, std::span<const int32_t> ids, Rows x) {
+  if (ctx.read_ahead) {
+    add_rows(*ctx.read_ahead, model.weights.embeddings, ids);
+    ctx.read_ahead->ask();
+  }
+  ctx.ops.embed(ctx.threads, model.weights.embeddings, ids, x);
 }
 
 void mixer_forward(Context& ctx, const Config& c, const LayerWeights& w, Rows h, std::span<const Segment> segments,
@@ -39,10 +48,19 @@ void mixer_forward(Context& ctx, const Config& c, const LayerWeights& w, Rows h,
       w.mixer);
 }
 
-// x += mixer(norm(x)) for each layer in turn.
-void stack_forward(Context& ctx, const Config& c, const std::vector<LayerWeights>& layers, Rows x,
+// x += mixer(norm(x)) for each layer in turn. What the next layer, and the head after the last, is going to read is
+// asked for while this one computes.
+void stack_forward(Context& ctx, const Config& c, const std::vector<LayerWeights>& layers, const Matrix& head, Rows x,
                    std::span<const Segment> segments, State& state, Saved* saved) {
   for (size_t i = 0; i < layers.size(); ++i) {
+    if (ctx.read_ahead && ctx.read_ahead->wants_common()) {
+      if (i == 0) add_common(*ctx.read_ahead, layers[0]);
+      if (i + 1 < layers.size())
+        add_common(*ctx.read_ahead, layers[i + 1]);
+      else
+        add(*ctx.read_ahead, head);
+      ctx.read_ahead->ask();
+    }
     std::optional<Scratch> scratch;
     LayerSaved* part = nullptr;
     if (saved) {
@@ -80,8 +98,8 @@ Rows forward(Context& ctx, const Model& model, std::span<const int32_t> ids, std
     return forward(ctx, model, ids, renumbered, &own, saved);
   }
   const Rows x = ctx.arena.rows(ctx.ops.real, index(ids.size()), c.hidden_size);
-  ctx.ops.embed(ctx.threads, model.weights.embeddings, ids, x);
-  stack_forward(ctx, c, model.weights.layers, x, segments, *state, saved);
+  embed(ctx, model, ids, x);
+  stack_forward(ctx, c, model.weights.layers, model.weights.lm_head, x, segments, *state, saved);
   if (!saved) {
     ctx.ops.rms_norm(ctx.threads, x, model.weights.norm_f, 1, c.layer_norm_epsilon, x);
     return x;
@@ -108,12 +126,12 @@ Rows mtp_forward(Context& ctx, const Model& model, Rows hidden, std::span<const 
   {
     const Scratch scratch(ctx.arena);
     const Rows embedded = ctx.arena.rows(ctx.ops.real, T, H), both = ctx.arena.rows(ctx.ops.real, T, 2 * H);
-    ctx.ops.embed(ctx.threads, model.weights.embeddings, next_ids, embedded);
+    embed(ctx, model, next_ids, embedded);
     ctx.ops.rms_norm(ctx.threads, embedded, w.enorm, 1, c.layer_norm_epsilon, both.col_range(0, H));
     ctx.ops.rms_norm(ctx.threads, hidden, w.hnorm, 1, c.layer_norm_epsilon, both.col_range(H, 2 * H));
     linear(ctx, w.eh_proj, both, x);
   }
-  stack_forward(ctx, c, w.layers, x, segments, state, nullptr);
+  stack_forward(ctx, c, w.layers, model.weights.lm_head, x, segments, state, nullptr);
   ctx.ops.rms_norm(ctx.threads, x, w.final_layernorm, 1, c.layer_norm_epsilon, x);
   return x;
 }

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <variant>
@@ -19,6 +20,7 @@ struct Model {
   Weights weights;
   std::shared_ptr<const void> storage;           // the mapped files that the matrices look into
   std::vector<std::span<const uint8_t>> mapped;  // their bytes
+  std::vector<std::filesystem::path> files;      // and their names
 };
 
 // Intermediates of one layer, for a backward pass.

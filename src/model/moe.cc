@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "model/footprint.h"
 #include "model/layers.h"
 
 namespace nemotron {
@@ -28,6 +29,49 @@ Dispatch dispatch(Arena& arena, const Routes& routes, index experts, index T, in
   return d;
 }
 
+// The picked experts, each on its own rows.
+struct Picked {
+  std::vector<Group> ups, downs;
+
+  Picked(const MoeWeights& w, const Dispatch& order) {
+    for (size_t e = 0; e < w.experts.size(); ++e) {
+      if (order.first[e] == order.first[e + 1]) continue;
+      ups.push_back({&w.experts[e].up_proj, order.first[e], order.first[e + 1]});
+      downs.push_back({&w.experts[e].down_proj, order.first[e], order.first[e + 1]});
+    }
+  }
+  size_t size() const { return ups.size(); }
+};
+
+// Asks for the experts from `begin` on, as many as are computed at once; returns the first that is left.
+size_t ask_ahead(ReadAhead& ahead, const Picked& picked, size_t begin) {
+  uint64_t bytes = 0;
+  size_t end = begin;
+  for (; end < picked.size() && (end == begin || bytes < ahead.at_once); ++end) {
+    for (const Matrix* w : {picked.ups[end].w, picked.downs[end].w}) {
+      add(ahead, *w);
+      bytes += matrix_bytes(*w);
+    }
+  }
+  ahead.ask();
+  return end;
+}
+
+// down = down_proj relu2(up_proj input), for the experts begin .. end. Rows [T*k, X], [T*k, I], [T*k, X] of all
+// experts.
+void compute(Context& ctx, const Picked& picked, size_t begin, size_t end, Rows input, Rows up, Rows down) {
+  const index first = picked.ups[begin].begin, last = picked.ups[end - 1].end;
+  const auto part = [&](Rows rows) { return rows.row_range(first, last); };
+  const auto groups = [&](const std::vector<Group>& of) {
+    std::vector<Group> out(of.begin() + ptrdiff_t(begin), of.begin() + ptrdiff_t(end));
+    for (Group& g : out) g.begin -= first, g.end -= first;
+    return out;
+  };
+  ctx.ops.linear(ctx.threads, ctx.arena, groups(picked.ups), part(input), part(up), ctx.activations);
+  ctx.ops.relu2(ctx.threads, part(up));
+  ctx.ops.linear(ctx.threads, ctx.arena, groups(picked.downs), part(up), part(down), ctx.activations);
+}
+
 }  // namespace
 
 void linear(Context& ctx, const Matrix& w, Rows x, Rows y) {
@@ -46,6 +90,8 @@ void moe_forward(Context& ctx, const Config& c, const MoeWeights& w, Rows h, Row
   const RouteShape shape{E, picks, c.n_group, c.topk_group, c.norm_topk_prob, c.routed_scaling_factor};
   ctx.ops.route(ctx.threads, shape, logits, w.e_score_correction_bias, routes);
   const Dispatch order = dispatch(ctx.arena, routes, E, T, picks);
+  const Picked picked(w, order);
+  size_t end = ctx.read_ahead ? ask_ahead(*ctx.read_ahead, picked, 0) : picked.size();
 
   Rows latent = h;
   if (c.moe_latent_size) {
@@ -54,15 +100,11 @@ void moe_forward(Context& ctx, const Config& c, const MoeWeights& w, Rows h, Row
   }
   const Rows input = room(T * picks, X), up = room(T * picks, c.moe_intermediate_size), down = room(T * picks, X);
   ctx.ops.gather(ctx.threads, order.tokens, latent, input);
-  std::vector<Group> ups, downs;
-  for (size_t e = 0; e < size_t(E); ++e) {
-    if (order.first[e] == order.first[e + 1]) continue;
-    ups.push_back({&w.experts[e].up_proj, order.first[e], order.first[e + 1]});
-    downs.push_back({&w.experts[e].down_proj, order.first[e], order.first[e + 1]});
+  for (size_t begin = 0; begin < picked.size();) {
+    const size_t next = ctx.read_ahead ? ask_ahead(*ctx.read_ahead, picked, end) : end;
+    compute(ctx, picked, begin, end, input, up, down);
+    begin = end, end = next;
   }
-  ctx.ops.linear(ctx.threads, ctx.arena, ups, input, up, ctx.activations);
-  ctx.ops.relu2(ctx.threads, up);
-  ctx.ops.linear(ctx.threads, ctx.arena, downs, up, down, ctx.activations);
 
   const Rows mixed = c.moe_latent_size ? room(T, X) : out;
   ctx.ops.combine(ctx.threads, E, routes, order.slots, down, mixed);

@@ -14,7 +14,7 @@
 namespace nemotron {
 namespace {
 
-constexpr const char* kNames[] = {"bf16", "fp8", "nvfp4", "mixed"};
+constexpr const char* kNames[] = {"bf16", "fp8", "nvfp4", "mixed", "nvfp4-all"};
 
 // Super NVFP4: the modules of which layers are FP8 (spec/model.md 8.3, from the release's quantization_config). Its
 // routed experts are NVFP4, so is layer 1's shared down_proj; everything else is BF16.
@@ -56,6 +56,11 @@ bool is_always_plain(std::string_view module, Role role) {
          is_attention(module);
 }
 
+Format even_format(Role role) {
+  if (role == Role::head) return Format::fp8;
+  return role == Role::embedding || role == Role::router ? Format::bf16 : Format::nvfp4;
+}
+
 // "backbone.layers.3.mixer.experts.7.up_proj.weight" as "experts.7.up_proj".
 std::string_view module_of(std::string_view name) {
   if (name.ends_with(".weight")) name.remove_suffix(7);
@@ -94,9 +99,11 @@ uint64_t Stored::bytes() const {
 
 Precision::Precision(const Config& whole, Recipe recipe, index first_layer)
     : layers_(whole.layers), recipe_(recipe), first_layer_(first_layer) {
-  if (recipe != Recipe::nvfp4 && recipe != Recipe::mixed) return;
+  if (recipe == Recipe::bf16 || recipe == Recipe::fp8) return;
   const Preset* preset = preset_of(whole);
   const std::string_view name = preset ? preset->name : "";
+  wide_gate_ = recipe != Recipe::mixed && name != "Super" && name != "Ultra";
+  if (recipe == Recipe::nvfp4_all) return;
   if (name == "Super")
     map_ = Map::super;
   else if (recipe == Recipe::mixed || name == "Ultra")
@@ -129,9 +136,9 @@ Format Precision::by_general_rule(std::string_view module, Role role, index laye
 
 // `layer` counts in the whole model; -1 outside the layers.
 Format Precision::matrix_format(std::string_view module, Role role, index layer, bool mtp) const {
-  const bool wide_gate = map_ == Map::nano || map_ == Map::lightning;
-  if (role == Role::router && wide_gate && !mtp) return Format::f32;
+  if (role == Role::router && wide_gate_ && !mtp) return Format::f32;
   if (mtp || recipe_ == Recipe::bf16) return Format::bf16;
+  if (recipe_ == Recipe::nvfp4_all) return even_format(role);
   return map_ == Map::super ? super_format(module, role, layer) : by_general_rule(module, role, layer);
 }
 

@@ -164,6 +164,43 @@ TEST_F(Generate, obeys_penalties_and_biases) {
   EXPECT_EQ(ids({"--repetition-penalty", "1", "--presence-penalty", "0", "--frequency-penalty", "0"}), free);
 }
 
+TEST_F(Generate, a_model_larger_than_memory_answers_alike_and_says_so) {
+  const std::vector<std::string> plain = {"generate", pico, "-p", "Compute 97 + 25.", "--greedy", "--max-tokens", "12"};
+  const Outcome expected = run(plain);
+  for (const char* size : {"0", "64k", "4M"}) {
+    std::vector<std::string> small = plain;
+    small.insert(small.end(), {"--memory", size});
+    const Outcome o = run(small);
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.out, expected.out) << size;
+    EXPECT_NE(o.err.find("warning: the weights ("), std::string::npos) << o.err;
+    EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'),
+              std::count(expected.err.begin(), expected.err.end(), '\n') + 1)
+        << "told once: " << o.err;
+  }
+  std::vector<std::string> large = plain;
+  large.insert(large.end(), {"--memory", "1T"});
+  EXPECT_EQ(run(large).err.find("larger"), std::string::npos);
+  for (const char* size : {"", "-1", "x", "1KB", "1.5G", "8 G", "99999999999T", "G"})
+    expect_refused({"generate", pico, "-p", "x", "--memory", size}, {"--memory", "8G"});
+}
+
+TEST_F(Generate, runs_bound_to_cpus) {
+  const std::vector<std::string> plain = {"generate", pico, "-p", "Compute 97 + 25.", "--greedy", "--max-tokens", "12"};
+  const Outcome expected = run(plain);
+  for (const char* list : {"cores", "none"}) {
+    std::vector<std::string> bound = plain;
+    bound.insert(bound.end(), {"--affinity", list});
+    const Outcome o = run(bound);
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.out, expected.out) << list;
+  }
+  expect_refused({"generate", pico, "-p", "x", "--affinity", "0-"}, {"--affinity", "bad list", "0-3,8"});
+  expect_refused({"generate", pico, "-p", "x", "--affinity", "100000"}, {"--affinity", "no such CPU", "100000"});
+  expect_refused({"generate", pico, "-p", "x", "--affinity", "cores", "--threads", "1024"},
+                 {"--affinity", "fewer CPUs than threads", "1024"});
+}
+
 TEST_F(Generate, refuses_what_makes_no_sense) {
   expect_refused({"generate", pico}, {"-p", "--ids"});
   expect_refused({"generate", pico, "-p", "x", "--ids", "[1]"}, {"-p", "--ids", "both"});

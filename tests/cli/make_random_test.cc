@@ -66,6 +66,24 @@ TEST_F(MakeRandom, takes_the_format_of_a_release_from_its_name) {
                  {"another format", "nvfp4", "fp8"});
 }
 
+TEST_F(MakeRandom, nvfp4_all_is_understood_by_inspect_and_plan) {
+  const Outcome made = run({"make-random", pico, path("made"), "--format", "nvfp4-all", "--layers", "0-4"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_NE(made.out.find("parameters in nvfp4-all"), std::string::npos) << made.out;
+  const std::string record = read_text(folder / "made/hf_quant_config.json");
+  for (const char* part :
+       {"MIXED_PRECISION", "lm_head", "backbone.layers.3.mixer.q_proj", "\"kv_cache_quant_algo\": null"})
+    EXPECT_NE(record.find(part), std::string::npos) << part << " is not in:\n" << record;
+  const Outcome look = run({"inspect", path("made")});
+  for (const char* part : {"NVFP4", "FP8", "anomalies: none"})
+    EXPECT_NE(look.out.find(part), std::string::npos) << part << " is not in:\n" << look.out;
+  const Outcome folder_plan = run({"plan", path("made")});
+  EXPECT_EQ(folder_plan.code, 0) << folder_plan.err;
+  const Outcome answer = run({"generate", path("made"), "-p", "Hello", "--max-tokens", "5", "--greedy"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_EQ(answer.err.find("warning"), std::string::npos) << answer.err;
+}
+
 TEST_F(MakeRandom, copies_a_tokenizer_that_fits) {
   ASSERT_EQ(run({"make-random", pico, path("made"), "--layers", "0-0", "--tokenizer", pico}).code, 0);
   for (const char* file : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"})

@@ -20,7 +20,7 @@
 namespace nemotron {
 namespace {
 
-constexpr Recipe kRecipes[] = {Recipe::bf16, Recipe::fp8, Recipe::nvfp4, Recipe::mixed};
+constexpr Recipe kRecipes[] = {Recipe::bf16, Recipe::fp8, Recipe::nvfp4, Recipe::mixed, Recipe::nvfp4_all};
 
 Json small_config(const std::string& pattern = "MEM*E-ME") {
   Json config = TinyModel(pattern, true).config;
@@ -121,7 +121,8 @@ TEST(RandomCheckpoint, bytes_are_these) {
       for (const char c : name + bytes) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001B3;
     hashes += std::to_string(h) + " ";
   }
-  EXPECT_EQ(hashes, "3324146026734388422 11296915315276215295 16855000193191688274 13511109570395591107 ");
+  EXPECT_EQ(hashes,
+            "3324146026734388422 11296915315276215295 16855000193191688274 13511109570395591107 276226154680408948 ");
 }
 
 TEST(RandomCheckpoint, a_slice_holds_the_layers_of_the_whole_model) {

@@ -43,10 +43,12 @@ std::vector<std::byte> state_bits(const State& state, int slot) {
 // draws.
 template <class Chunk>
 std::vector<Bits> run(const Model& model, const std::vector<std::vector<int32_t>>& sequences, const Formats& formats,
-                      int threads, Chunk chunk) {
+                      int threads, Chunk chunk, uint64_t at_once = 0) {
   Threads pool(threads);
   Arena arena;
-  Context ctx{cpu_backend(), pool, arena, 0, formats.activations};
+  ReadAhead ahead;
+  ahead.at_once = at_once;
+  Context ctx{cpu_backend(), pool, arena, 0, formats.activations, at_once ? &ahead : nullptr};
   State state = make_state(model.config, {.kv = formats.kv, .ssm = formats.ssm, .seed = 7});
   std::vector<Bits> result(sequences.size());
   std::vector<size_t> done(sequences.size());
@@ -112,6 +114,12 @@ TEST_P(Law1, logits_and_states_do_not_depend_on_chunks_batch_threads_or_target) 
                   })[1],
               whole)
         << "in a batch of random pieces on " << threads << " threads";
+  }
+  for (const uint64_t at_once : {1, 3000}) {
+    EXPECT_EQ(run(
+                  model, strangers, formats, 2, [] { return 60; }, at_once)[1],
+              whole)
+        << "read from disk, experts of " << at_once << " bytes at a time";
   }
   for (const std::string& target : cpu_targets()) {
     set_cpu_target(target);

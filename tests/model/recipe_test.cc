@@ -136,6 +136,33 @@ TEST(Recipe, lightning_writes_scales_as_it_is_published) {
   EXPECT_EQ(all.at("mtp.layers.1.mixer.gate.weight").format, Format::bf16);
 }
 
+TEST(Recipe, nvfp4_all_leaves_no_matrix_of_a_layer_wider) {
+  for (const char* name : {"nano", "super", "ultra", "lightning"}) {
+    const Config& config = find_preset(name)->config;
+    const Precision precision(config, Recipe::nvfp4_all), published(config, Recipe::nvfp4);
+    EXPECT_FALSE(precision.cache_scales());
+    std::map<std::string, Format> gates;
+    visit_stored(config, published, [&](const Stored& s) {
+      if (s.entry.role == Role::router) gates[s.entry.name] = s.format;
+    });
+    uint64_t bits = 0, weights = 0;
+    visit_stored(config, precision, [&](const Stored& s) {
+      if (s.entry.shape.size() != 2) return;
+      const Format expected = s.entry.role == Role::router      ? gates.at(s.entry.name)
+                              : s.entry.role == Role::head      ? Format::fp8
+                              : s.mtp                           ? Format::bf16
+                              : s.entry.role == Role::embedding ? Format::bf16
+                                                                : Format::nvfp4;
+      ASSERT_EQ(s.format, expected) << name << ": " << s.entry.name;
+      if (s.format == Format::nvfp4) bits += 8 * s.bytes(), weights += s.parameters();
+    });
+    EXPECT_NEAR(double(bits) / double(weights), 4.5, 1e-4) << name;
+  }
+  const auto mixers = stored(find_preset("nano")->config, Precision(find_preset("nano")->config, Recipe::nvfp4_all));
+  for (const char* module : {"5.mixer.q_proj", "5.mixer.o_proj", "4.mixer.in_proj", "1.mixer.shared_experts.up_proj"})
+    EXPECT_EQ(mixers.at("backbone.layers." + std::string(module) + ".weight").format, Format::nvfp4) << module;
+}
+
 TEST(Recipe, refuses_nvfp4_of_broken_blocks) {
   Config config = find_preset("nano")->config;
   config.moe_intermediate_size = 1850;
@@ -149,7 +176,8 @@ TEST(Recipe, refuses_nvfp4_of_broken_blocks) {
 }
 
 TEST(Recipe, names_are_found) {
-  for (const char* name : {"bf16", "fp8", "nvfp4", "mixed"}) EXPECT_STREQ(recipe_name(*find_recipe(name)), name);
+  for (const char* name : {"bf16", "fp8", "nvfp4", "mixed", "nvfp4-all"})
+    EXPECT_STREQ(recipe_name(*find_recipe(name)), name);
   EXPECT_FALSE(find_recipe("int4"));
   EXPECT_FALSE(find_recipe(""));
 }
