@@ -173,9 +173,9 @@ struct FileInt8 {
   }
   template <int kN>
   HWY_INLINE void ask_ahead(index k) const {
-    const index block = kN * (stride + first + k * kBlocks);
-    for (index i = 0; i < kN * 128; i += 64) hwy::Prefetch(codes + block * 8 + i);
-    hwy::Prefetch(scales + block);
+    const index block = kN * (first + k * kBlocks);
+    for (index i = 0; i < kN * 128; i += 64) hwy::Prefetch(codes + kAskAhead + block * 8 + i);
+    hwy::Prefetch(scales + kAskAhead / 8 + block);
   }
   template <int, int kParts>
   HWY_INLINE void load(int n, index k, int part, WShare<kParts>& w) const {

@@ -26,6 +26,9 @@ namespace {
 // Most rows of W in a panel, and read from the file at a time; most runs of columns.
 constexpr int kPanelRows = 32, kFileRows = 4, kMostRuns = 8;
 
+// How far ahead weights are asked for where they are read in the order of memory.
+constexpr index kAskAhead = 16 << 10;
+
 // One matrix and the rows that it makes.
 struct Product {
   const Matrix& w;

@@ -170,13 +170,13 @@ struct FileReal {
     f.first = s * steps;
     return f;
   }
-  // Alone, asks for the next kN rows in the order of memory, which is one stream then; load() asks for the same columns
-  // of the next rows else.
+  // Alone, asks for weights further on in the order of memory, which is one stream then whatever is read beside each
+  // other; load() asks for the same columns of the next rows else.
   template <int kN>
   HWY_INLINE void ask_ahead(index k) const {
     constexpr index kBytes = kN * kStep;
     if constexpr (kAlone)
-      for (index i = 0; i < kBytes; i += 64) hwy::Prefetch(codes + kN * stride * kStep + (first + k) * kBytes + i);
+      for (index i = 0; i < kBytes; i += 64) hwy::Prefetch(codes + kAskAhead + (first + k) * kBytes + i);
   }
   HWY_INLINE void load16(index step, Sums& w) const {
     const uint8_t* at = codes + step * kStep;
