@@ -55,10 +55,11 @@ constexpr int kBesideRows = 16;
 // Few rows of x with rows n0 .. n1 of W: converted in registers, or, where that does not cover them, decoded first.
 template <class Codec>
 void real_product(const Product& p, index n0, index n1, const XReal& x, float* space) {
-  const bool whole_steps = p.w.cols % 16 == 0;
-  for (index n = n0; n < n1; n += kBesideRows) {
-    const index end = std::min(n + kBesideRows, n1);
-    if (whole_steps && p.y.rows == 1)
+  const bool whole_steps = p.w.cols % 16 == 0, alone = p.y.rows == 1;
+  const index most = alone ? kFileRows : kBesideRows;
+  for (index n = n0; n < n1; n += most) {
+    const index end = std::min(n + most, n1);
+    if (whole_steps && alone)
       one_row<kFewCols>(p, n, end, FileReal<Codec, true>(p.w, n), x);
     else if (whole_steps)
       file_rows<FileReal<Codec>, Few<Codec>::kTile, kFewCols, Few<Codec>::kParts, kBesideRows>(p, n, end, x);
