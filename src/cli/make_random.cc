@@ -163,10 +163,10 @@ std::function<int()> define_make_random(CLI::App& app) {
   app.add_option("OUT", o->out, "the folder to make")->required();
   app.add_option(
          "--format", o->format,
-         "bf16, fp8, nvfp4 as published, or mixed: NVFP4 experts, FP8 Mamba (default bf16); nvfp4-all: every "
+         "bf16, fp8, nvfp4 as published, or mixed: NVFP4 experts, FP8 Mamba (default bf16); nvfp4-even: every "
          "matrix of the layers NVFP4 and the head FP8, the bits of llama.cpp's Q4_0 files with a Q8_0 head, for "
-         "comparing speeds like for like")
-      ->check(CLI::IsMember({"bf16", "fp8", "nvfp4", "mixed", "nvfp4-all"}));
+         "comparing speeds like for like; nvfp4-all: the head NVFP4, too")
+      ->check(CLI::IsMember({"bf16", "fp8", "nvfp4", "mixed", "nvfp4-even", "nvfp4-all"}));
   app.add_option("--layers", o->layers, "A-B: only these layers, counted from 0 in the whole model; no MTP block then");
   app.add_option("--seed", o->seed, "the same seed gives the same bytes (default 0)")->check(seed_fault);
   app.add_option("--tokenizer", o->tokenizer,

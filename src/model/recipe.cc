@@ -14,7 +14,7 @@
 namespace nemotron {
 namespace {
 
-constexpr const char* kNames[] = {"bf16", "fp8", "nvfp4", "mixed", "nvfp4-all"};
+constexpr const char* kNames[] = {"bf16", "fp8", "nvfp4", "mixed", "nvfp4-even", "nvfp4-all"};
 
 // Super NVFP4: the modules of which layers are FP8 (spec/model.md 8.3, from the release's quantization_config). Its
 // routed experts are NVFP4, so is layer 1's shared down_proj; everything else is BF16.
@@ -56,8 +56,8 @@ bool is_always_plain(std::string_view module, Role role) {
          is_attention(module);
 }
 
-Format even_format(Role role) {
-  if (role == Role::head) return Format::fp8;
+Format even_format(Role role, Recipe recipe) {
+  if (role == Role::head && recipe == Recipe::nvfp4_even) return Format::fp8;
   return role == Role::embedding || role == Role::router ? Format::bf16 : Format::nvfp4;
 }
 
@@ -103,7 +103,7 @@ Precision::Precision(const Config& whole, Recipe recipe, index first_layer)
   const Preset* preset = preset_of(whole);
   const std::string_view name = preset ? preset->name : "";
   wide_gate_ = recipe != Recipe::mixed && name != "Super" && name != "Ultra";
-  if (recipe == Recipe::nvfp4_all) return;
+  if (recipe == Recipe::nvfp4_even || recipe == Recipe::nvfp4_all) return;
   if (name == "Super")
     map_ = Map::super;
   else if (recipe == Recipe::mixed || name == "Ultra")
@@ -138,7 +138,7 @@ Format Precision::by_general_rule(std::string_view module, Role role, index laye
 Format Precision::matrix_format(std::string_view module, Role role, index layer, bool mtp) const {
   if (role == Role::router && wide_gate_ && !mtp) return Format::f32;
   if (mtp || recipe_ == Recipe::bf16) return Format::bf16;
-  if (recipe_ == Recipe::nvfp4_all) return even_format(role);
+  if (recipe_ == Recipe::nvfp4_even || recipe_ == Recipe::nvfp4_all) return even_format(role, recipe_);
   return map_ == Map::super ? super_format(module, role, layer) : by_general_rule(module, role, layer);
 }
 

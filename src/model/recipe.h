@@ -26,11 +26,12 @@ namespace nemotron {
 //        projections, head, and the Mamba layer before an attention layer; gate F32; no scales of keys and values.
 // mixed  Super: its map, again. Any other: Ultra's recipe: routed experts NVFP4; shared experts, dense MLPs and Mamba's
 //        in_proj and out_proj FP8; the rest BF16; k_scale and v_scale.
-// nvfp4_all  "nvfp4-all". No release is stored so: every matrix of the layers NVFP4, attention and latent projections
+// nvfp4_even  "nvfp4-even". No release is stored so: every matrix of the layers NVFP4, attention and latent projections
 //        too, the head FP8, embeddings and the MTP block BF16, the gate as published (F32; Super and Ultra BF16); no
 //        scales of keys and values. 4.5 bits a weight and 8 a weight of the head, what llama.cpp's Q4_0 files with a
 //        Q8_0 head have: for comparing speeds like for like.
-enum class Recipe : uint8_t { bf16, fp8, nvfp4, mixed, nvfp4_all };
+// nvfp4_all  "nvfp4-all". The same with the head NVFP4, as Lightning's is: the fewest bytes.
+enum class Recipe : uint8_t { bf16, fp8, nvfp4, mixed, nvfp4_even, nvfp4_all };
 const char* recipe_name(Recipe recipe);
 std::optional<Recipe> find_recipe(std::string_view name);
 

@@ -66,10 +66,10 @@ TEST_F(MakeRandom, takes_the_format_of_a_release_from_its_name) {
                  {"another format", "nvfp4", "fp8"});
 }
 
-TEST_F(MakeRandom, nvfp4_all_is_understood_by_inspect_and_plan) {
-  const Outcome made = run({"make-random", pico, path("made"), "--format", "nvfp4-all", "--layers", "0-4"});
+TEST_F(MakeRandom, nvfp4_even_is_understood_by_inspect_and_plan) {
+  const Outcome made = run({"make-random", pico, path("made"), "--format", "nvfp4-even", "--layers", "0-4"});
   ASSERT_EQ(made.code, 0) << made.err;
-  EXPECT_NE(made.out.find("parameters in nvfp4-all"), std::string::npos) << made.out;
+  EXPECT_NE(made.out.find("parameters in nvfp4-even"), std::string::npos) << made.out;
   const std::string record = read_text(folder / "made/hf_quant_config.json");
   for (const char* part :
        {"MIXED_PRECISION", "lm_head", "backbone.layers.3.mixer.q_proj", "\"kv_cache_quant_algo\": null"})

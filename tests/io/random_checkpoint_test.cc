@@ -20,7 +20,8 @@
 namespace nemotron {
 namespace {
 
-constexpr Recipe kRecipes[] = {Recipe::bf16, Recipe::fp8, Recipe::nvfp4, Recipe::mixed, Recipe::nvfp4_all};
+constexpr Recipe kRecipes[] = {Recipe::bf16,  Recipe::fp8,        Recipe::nvfp4,
+                               Recipe::mixed, Recipe::nvfp4_even, Recipe::nvfp4_all};
 
 Json small_config(const std::string& pattern = "MEM*E-ME") {
   Json config = TinyModel(pattern, true).config;

@@ -136,10 +136,10 @@ TEST(Recipe, lightning_writes_scales_as_it_is_published) {
   EXPECT_EQ(all.at("mtp.layers.1.mixer.gate.weight").format, Format::bf16);
 }
 
-TEST(Recipe, nvfp4_all_leaves_no_matrix_of_a_layer_wider) {
+TEST(Recipe, nvfp4_even_leaves_no_matrix_of_a_layer_wider) {
   for (const char* name : {"nano", "super", "ultra", "lightning"}) {
     const Config& config = find_preset(name)->config;
-    const Precision precision(config, Recipe::nvfp4_all), published(config, Recipe::nvfp4);
+    const Precision precision(config, Recipe::nvfp4_even), published(config, Recipe::nvfp4);
     EXPECT_FALSE(precision.cache_scales());
     std::map<std::string, Format> gates;
     visit_stored(config, published, [&](const Stored& s) {
@@ -158,9 +158,16 @@ TEST(Recipe, nvfp4_all_leaves_no_matrix_of_a_layer_wider) {
     });
     EXPECT_NEAR(double(bits) / double(weights), 4.5, 1e-4) << name;
   }
-  const auto mixers = stored(find_preset("nano")->config, Precision(find_preset("nano")->config, Recipe::nvfp4_all));
+  const auto mixers = stored(find_preset("nano")->config, Precision(find_preset("nano")->config, Recipe::nvfp4_even));
   for (const char* module : {"5.mixer.q_proj", "5.mixer.o_proj", "4.mixer.in_proj", "1.mixer.shared_experts.up_proj"})
     EXPECT_EQ(mixers.at("backbone.layers." + std::string(module) + ".weight").format, Format::nvfp4) << module;
+}
+
+TEST(Recipe, nvfp4_all_differs_from_even_in_the_head_alone) {
+  const Config& config = find_preset("nano")->config;
+  const auto even = stored(config, Precision(config, Recipe::nvfp4_even));
+  for (const auto& [name, tensor] : stored(config, Precision(config, Recipe::nvfp4_all)))
+    EXPECT_EQ(tensor.format, name == "lm_head.weight" ? Format::nvfp4 : even.at(name).format) << name;
 }
 
 TEST(Recipe, refuses_nvfp4_of_broken_blocks) {
@@ -176,7 +183,7 @@ TEST(Recipe, refuses_nvfp4_of_broken_blocks) {
 }
 
 TEST(Recipe, names_are_found) {
-  for (const char* name : {"bf16", "fp8", "nvfp4", "mixed", "nvfp4-all"})
+  for (const char* name : {"bf16", "fp8", "nvfp4", "mixed", "nvfp4-even", "nvfp4-all"})
     EXPECT_STREQ(recipe_name(*find_recipe(name)), name);
   EXPECT_FALSE(find_recipe("int4"));
   EXPECT_FALSE(find_recipe(""));

@@ -151,7 +151,7 @@ HWY_INLINE V mac(const WShare<kParts>& w, int i, const XPart<Dot>& x, V sum) {
 
 // Rows of W as they lie in the file; for rows after which there are 120 more bytes of codes and 15 of scales.
 struct FileInt8 {
-  static constexpr bool kBlocked = false;
+  static constexpr bool kBlocked = false, kFour = false;
   template <int kParts>
   using Share = WShare<kParts>;
   const uint8_t *codes, *scales;

@@ -63,7 +63,8 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
       one_row<kFewCols>(p, n, end, FileReal<Codec, true>(p.w, n), x);
     else if (whole_steps)
       file_rows<FileReal<Codec>, Few<Codec>::kTile, kFewCols, Few<Codec>::kParts, kBesideRows>(p, n, end, x);
-    // NaNs are looked for afterwards, when the rows are in the cache.
+    // NaNs are looked for afterwards, when the rows are in the cache; four steps at a time convert them.
+    if (alone && FileReal<Codec, true>::kFour && p.w.cols % (64 * p.w.k_segments) == 0) continue;
     if (whole_steps && is_plain<Codec>(p.w.data + n * index(p.w.row_bytes()), (end - n) * p.w.cols)) continue;
     const index length = p.w.k_segments * p.steps * 16;
     for (index i = n; i < end; ++i) {

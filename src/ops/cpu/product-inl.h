@@ -86,7 +86,12 @@ HWY_INLINE void one_row_group(const Product& p, const W& w, const X& x, float* y
     NEMOTRON_UNROLL
     for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
     for (int i = 0; i < kRegs; ++i) sum[n][0][i] = hn::Zero(D());
-    accumulate<1, kN, kRegs>(w.run(run), x.run(run), 0, p.steps, 0, sum);
+    index done = 0;
+    if constexpr (W::kFour) {
+      const typename W::Four four;
+      for (; done + 4 <= p.steps; done += 4) w.run(run).template add_four<kN>(four, done, x.run(run), sum);
+    }
+    accumulate<1, kN, kRegs>(w.run(run), x.run(run), done, p.steps, 0, sum);
     Sums s[kN];
     NEMOTRON_UNROLL
     for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL

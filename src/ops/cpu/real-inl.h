@@ -76,6 +76,59 @@ struct Sixteen<Fp8> {
   }
 };
 
+// Formats that have a faster conversion, of four steps at a time, for one row of x.
+template <class Codec>
+struct FourSteps {
+  static constexpr bool kHas = false;
+};
+
+#if HWY_TARGET == HWY_AVX3_DL
+// E4M3, NaN and subnormals too, by looking up both bytes of its BF16 value; the sign goes past the tables.
+struct Fp8Bytes {
+  alignas(64) uint8_t high[128], low[128], order[64];
+};
+constexpr Fp8Bytes make_fp8_bytes() {
+  Fp8Bytes t{};
+  for (int code = 0; code < 128; ++code) {
+    int exponent = code >> 3, mantissa = code & 7;
+    if (exponent == 0 && mantissa != 0)  // subnormal: shifted until its leading one is implied
+      for (exponent = 1; mantissa < 8; mantissa *= 2) --exponent;
+    const int bits = code == 0 ? 0 : code == 0x7F ? 0x7FC0 : (exponent + 120) << 7 | (mantissa & 7) << 4;
+    t.high[code] = uint8_t(bits >> 8), t.low[code] = uint8_t(bits);
+  }
+  // Where the 64 codes go so that the halves of words and registers below come out as steps, in the order of lanes.
+  for (int step = 0; step < 4; ++step)
+    for (int lane = 0; lane < 16; ++lane)
+      t.order[lane / 4 * 16 + step / 2 * 8 + lane % 4 * 2 + step % 2] = uint8_t(step * 16 + lane);
+  return t;
+}
+inline constexpr Fp8Bytes kFp8Bytes = make_fp8_bytes();
+
+template <>
+struct FourSteps<Fp8> {
+  static constexpr bool kHas = true;
+  __m512i high[2], low[2], order;
+  HWY_INLINE FourSteps() : order(_mm512_load_si512(kFp8Bytes.order)) {
+    for (int i = 0; i < 2; ++i) {
+      high[i] = _mm512_load_si512(kFp8Bytes.high + 64 * i);
+      low[i] = _mm512_load_si512(kFp8Bytes.low + 64 * i);
+    }
+  }
+  HWY_INLINE void decode(const uint8_t* codes, V (&steps)[4]) const {
+    const __m512i code = _mm512_permutexvar_epi8(order, _mm512_loadu_si512(codes));
+    const __m512i l = _mm512_permutex2var_epi8(low[0], code, low[1]);
+    const __m512i unsigned_h = _mm512_permutex2var_epi8(high[0], code, high[1]);
+    const __m512i h = _mm512_ternarylogic_epi32(unsigned_h, code, _mm512_set1_epi8(char(0x80)), 0xF8);  // a | b & c
+    const __m512i first = _mm512_unpacklo_epi8(l, h), last = _mm512_unpackhi_epi8(l, h);
+    const __m512i upper = _mm512_set1_epi32(int(0xFFFF0000));
+    steps[0] = V{_mm512_castsi512_ps(_mm512_slli_epi32(first, 16))};
+    steps[1] = V{_mm512_castsi512_ps(_mm512_and_si512(first, upper))};
+    steps[2] = V{_mm512_castsi512_ps(_mm512_slli_epi32(last, 16))};
+    steps[3] = V{_mm512_castsi512_ps(_mm512_and_si512(last, upper))};
+  }
+};
+#endif
+
 // E2M1 values, and their upper halves (they are BF16 values too) one byte at a time.
 HWY_ALIGN constexpr float kE2m1[16] = {0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
 HWY_ALIGN constexpr uint8_t kE2m1Low[16] = {0, 0, 0x80, 0xC0, 0, 0x40, 0x80, 0xC0,
@@ -148,6 +201,8 @@ HWY_INLINE V mac(const RealShare<kParts>& w, int i, V x, V sum) {
 template <class Codec, bool kAlone = false>
 struct FileReal {
   static constexpr bool kBlocked = !kAlone, kScaled = std::is_same_v<Codec, Nvfp4>;
+  using Four = FourSteps<Codec>;
+  static constexpr bool kFour = kAlone && Four::kHas;
   static constexpr index kStep = Sixteen<Codec>::kStep;
   template <int kParts>
   using Share = RealShare<kParts>;
@@ -177,6 +232,20 @@ struct FileReal {
     constexpr index kBytes = kN * kStep;
     if constexpr (kAlone)
       for (index i = 0; i < kBytes; i += 64) hwy::Prefetch(codes + kAskAhead + (first + k) * kBytes + i);
+  }
+  // sum[n] += four steps from k on of kN rows with one row of x.
+  template <int kN, class X>
+  HWY_INLINE void add_four(const Four& four, index k, const X& x, V (&sum)[kN][1][kRegs]) const {
+    const uint8_t* ahead = codes + kAskAhead + (first + k) * kN * kStep;
+    const V xs[4] = {x.load(0, k, 0), x.load(0, k + 1, 0), x.load(0, k + 2, 0), x.load(0, k + 3, 0)};
+    NEMOTRON_UNROLL
+    for (int n = 0; n < kN; ++n) {
+      hwy::Prefetch(ahead + n * 4 * kStep);
+      V w[4];
+      four.decode(codes + (n * stride + first + k) * kStep, w);
+      NEMOTRON_UNROLL
+      for (int s = 0; s < 4; ++s) sum[n][0][0] = fma(xs[s], w[s], sum[n][0][0]);
+    }
   }
   HWY_INLINE void load16(index step, Sums& w) const {
     const uint8_t* at = codes + step * kStep;
