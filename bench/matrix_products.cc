@@ -127,8 +127,8 @@ int main(int argc, char** argv) {
       o.filter = a;
   }
   Threads threads(o.threads);
-  const double bandwidth = o.threads == 1 ? measure_bandwidth(threads, bench::own_time)
-                                          : measure_bandwidth(threads, bench::now);
+  const double bandwidth =
+      o.threads == 1 ? measure_bandwidth(threads, bench::own_time) : measure_bandwidth(threads, bench::now);
   const double fma = measure_fma_peak(threads), int8 = measure_int8_peak(threads);
   std::printf("%s, %d threads: %.1f GB/s, float32 %.0f GOP/s, int8 %.0f GOP/s\n\n", cpu_target().c_str(), o.threads,
               bandwidth / 1e9, fma / 1e9, int8 / 1e9);
