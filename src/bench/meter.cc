@@ -6,13 +6,10 @@
 #include <chrono>
 #include <string_view>
 
+#include "model/footprint.h"
+
 namespace nemotron {
 namespace {
-
-double matrix_bytes(const Matrix& w, index rows) {
-  const double scales = w.format == Format::nvfp4 ? double(w.cols) / 16 : 0;
-  return double(rows) * (double(w.row_bytes()) + scales);
-}
 
 double vector_bytes(const Vector& v) { return double(v.size()) * sizeof(float); }
 
@@ -36,7 +33,7 @@ Cost linear_cost(std::span<const Group> groups, Activations a) {
   Cost c;
   for (const Group& g : groups) {
     if (g.end <= g.begin) continue;
-    c.bytes += matrix_bytes(*g.w, g.w->rows);
+    c.bytes += double(matrix_bytes(*g.w));
     (takes_int8(*g.w, a) ? c.int8 : c.f32) += 2 * double(g.w->rows) * double(g.w->cols) * double(g.end - g.begin);
   }
   return c;
@@ -124,7 +121,7 @@ struct Meter::Calls {
   static Real real() { return alive->real_.real; }
 
   static void embed(Threads& t, const Matrix& table, std::span<const int32_t> ids, Rows y) {
-    measure(op_embed, {.bytes = matrix_bytes(table, index(ids.size()))},
+    measure(op_embed, {.bytes = double(matrix_bytes(table) / uint64_t(table.rows) * ids.size())},
             [&](const Backend& b) { b.embed(t, table, ids, y); });
   }
   static void rms_norm(Threads& t, Rows x, const Vector& weight, index groups, double eps, Rows y) {

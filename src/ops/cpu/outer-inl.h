@@ -102,21 +102,7 @@ HWY_NOINLINE void leaf_tile(const float* w, const float* x, index steps, int lea
   for (int v = 0; v < kOuterRegs; ++v) hn::StoreU(acc[m][v], d, level + m * kOuterCols + v * kWidth);
 }
 
-// Calls f(std::integral_constant<int, m>) for m = rows, 1 .. kOuterRows.
-template <class F>
-HWY_INLINE void with_tile_rows(index rows, const F& f) {
-  [&]<int... m>(std::integer_sequence<int, m...>) HWY_ATTR {
-    ((rows == m + 1 ? f(std::integral_constant<int, m + 1>()) : void()), ...);
-  }
-  (std::make_integer_sequence<int, kOuterRows>());
-}
-
-// How rows of x are cut into tiles, as even as they go.
-struct OuterTiles {
-  index rows, tiles = (rows + kOuterRows - 1) / kOuterRows;
-  index begin(index i) const { return rows * i / tiles; }
-  index size(index i) const { return begin(i + 1) - begin(i); }
-};
+using OuterTiles = Tiles<kOuterRows>;
 
 // How operands are laid out. A line more than the steps need stands between residues: with a power of two of steps the
 // sixteen would otherwise meet in the same few places of a cache.
@@ -191,7 +177,7 @@ void outer_rows(const Product& p, index n0, index n1, const float* x, float* spa
     for (index j = 0; j < panels; ++j) lay_out_panel<Codec>(w, n + j * kOuterCols, width(j), panel(j));
     for (index i = 0; i < t.tiles; ++i) {
       const float* tile = x + i * l.tile_size();
-      with_tile_rows(t.size(i), [&](auto m) HWY_ATTR {
+      with_count<kOuterRows>(t.size(i), [&](auto m) HWY_ATTR {
         for (int leaf = 0; leaf < l.leaves(); ++leaf)
           for (index j = 0; j < panels; ++j)
             leaf_tile<m>(panel(j) + leaf * l.panel_stride, tile + leaf * l.tile_stride, l.steps, leaf,

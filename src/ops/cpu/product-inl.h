@@ -13,7 +13,6 @@
 #endif
 
 #include <algorithm>
-#include <array>
 #include <type_traits>
 #include <utility>
 
@@ -165,18 +164,31 @@ HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W& w, int c
     for (int m = 0; m < kM; ++m) y.row<float>(m)[n + j] = out[0][j * kM + m];
 }
 
-// All rows of x, in tiles of up to kMost rows, as even as they go.
+// Calls f(std::integral_constant<int, n>) for n = count, which is 1 .. kMost.
+template <int kMost, class F>
+HWY_INLINE void with_count(index count, const F& f) {
+  [&]<int... n>(std::integer_sequence<int, n...>) HWY_ATTR {
+    ((count == n + 1 ? f(std::integral_constant<int, n + 1>()) : void()), ...);
+  }
+  (std::make_integer_sequence<int, kMost>());
+}
+
+// How rows of x are cut into tiles of up to kMost rows, as even as they go.
+template <int kMost>
+struct Tiles {
+  index rows, tiles = (rows + kMost - 1) / kMost;
+  index begin(index i) const { return rows * i / tiles; }
+  index size(index i) const { return begin(i + 1) - begin(i); }
+};
+
+// All rows of x, in tiles of up to kMost rows.
 template <int kMost, int kN, int kParts, class W, class X>
 HWY_INLINE void all_rows(const Product& p, index n, const W& w, int count, const X& x) {
-  const index tiles = (p.y.rows + kMost - 1) / kMost;
-  for (index i = 0; i < tiles; ++i) {
-    const index t = p.y.rows * i / tiles, rows = p.y.rows * (i + 1) / tiles - t;
-    const auto go = [&](auto m) HWY_ATTR {
-      if (rows == m) tile_rows<m, kN, kParts>(p, p.y.row_range(t, t + rows), n, w, count, x.from(t));
-    };
-    [&]<int... m>(std::integer_sequence<int, m...>) HWY_ATTR { (go(std::integral_constant<int, m + 1>()), ...); }
-    (std::make_integer_sequence<int, kMost>());
-  }
+  const Tiles<kMost> t{p.y.rows};
+  for (index i = 0; i < t.tiles; ++i)
+    with_count<kMost>(t.size(i), [&](auto m) HWY_ATTR {
+      tile_rows<m, kN, kParts>(p, p.y.row_range(t.begin(i), t.begin(i + 1)), n, w, count, x.from(t.begin(i)));
+    });
 }
 
 }  // namespace
