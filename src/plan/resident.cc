@@ -27,10 +27,10 @@ constexpr uint64_t kTensorTables = 320;
 constexpr uint64_t kTokenizerFixed = 1'750'000;
 constexpr double kTokenizerFactor = 1.5, kTokenizerReading = 5.1;
 
-// ops/cpu/linear.cc: a job and its rows; what a thread decodes at once, or lays out for outer products from so many
-// rows on, with the trees of its sums.
-constexpr uint64_t kJob = 72, kPanel = 64 << 10, kPanelRows = 64, kTrees = 2 * 8 * 12 * 32 * 4;
-constexpr index kJobRows = 512, kOuterRows = 48;
+// ops/cpu/linear.cc: a job and its rows; for outer products, from so many rows on, what a thread lays out of W in bytes
+// for each column (int8 with block scales, or BF16), with the trees of its sums.
+constexpr uint64_t kJob = 72, kInt8Panel = 40, kRealPanel = 64, kTrees = 8 * 12 * 32 * 4;
+constexpr index kJobRows = 512, kOuterInt8Rows = 8, kOuterRealRows = 48;
 
 constexpr uint64_t kBlock = 4096, kMapped = 128 << 10;
 
@@ -137,17 +137,17 @@ class PretendForward {
   }
 
   // Rows for a product with NVFP4 weights are rounded to int8, 384 bytes for each 256 columns of each segment. Many
-  // rows for another are laid out anew, and so is a panel of weights for each thread.
+  // rows for another are laid out anew; with many rows so is a panel of weights for each thread.
   void linear(index rows, index cols, index groups) {
     const PretendScratch scratch(arena_);
     arena_.bytes(Count(kJob) * uint64_t(groups + rows / kJobRows + 1));
-    Count space = kPanel;
-    if (int8_) {
+    Count space;
+    const bool outer = rows / groups > (int8_ ? kOuterInt8Rows : kOuterRealRows);
+    if (int8_)
       arena_.bytes(Count(384) * uint64_t(rows) * uint64_t((cols + 255) / 256));
-    } else if (rows / groups > kOuterRows) {
+    else if (outer)
       arena_.rows(rows, round_up(cols, 16));
-      space = Count(4 * kPanelRows) * uint64_t(cols) + kTrees;
-    }
+    if (outer) space = Count(int8_ ? kInt8Panel : kRealPanel) * uint64_t(cols) + kTrees;
     arena_.bytes(Count(uint64_t(threads_)) * space);
   }
 

@@ -133,7 +133,7 @@ TEST(linear, sums_the_runs_of_a_cut_matrix_in_a_tree) {
       for (const index width : {16, 48}) {
         Matrix w = random_matrix(rng, 7, runs * width, format, 2, storage);
         w.k_segments = runs;
-        for (const index rows : {1, 2, 3, 4, 6, 9}) check(w, rows, random_floats(rng, rows * w.cols));
+        for (const index rows : {1, 2, 3, 4, 6, 9, 49}) check(w, rows, random_floats(rng, rows * w.cols));
         if (HasFatalFailure()) return;
       }
     }
@@ -149,7 +149,7 @@ TEST(linear, decodes_every_code_of_every_format) {
       for (size_t b = 0; b < bytes; ++b) data.push_back(uint8_t(c >> (8 * b)));
     const Matrix wide{.data = data.data(), .format = format, .rows = index(codes) / 16, .cols = 16};
     for_every_target([&] {
-      for (const index rows : {1, 16}) {  // converted in registers, and by panels
+      for (const index rows : {1, 16, 49}) {  // converted in registers, for one row and for some, and laid out
         std::vector<float> x(size_t(rows * 16));
         for (int lane = 0; lane < 16; ++lane) {
           std::fill(x.begin(), x.end(), 0.0f);
@@ -175,13 +175,15 @@ TEST(linear, decodes_every_code_of_every_format) {
   }
   const Matrix w{.data = data.data(), .block_scales = scales.data(), .format = Format::nvfp4, .rows = 0x7F, .cols = 16};
   for_every_target([&] {
-    for (int lane = 0; lane < 16; ++lane) {
-      std::vector<float> x(16);
-      x[size_t(lane)] = 1;
-      const std::vector<float> y = multiply(cpu(), {{&w, 0, 1}}, 1, 16, w.rows, x);
-      for (index n = 0; n < w.rows; ++n)
-        ASSERT_EQ(y[size_t(n)], E2m1::decode(uint8_t(lane)) * E4m3::decode(uint8_t(n)))
-            << "code " << lane << " scale " << n;
+    for (const index rows : {1, 49}) {
+      for (int lane = 0; lane < 16; ++lane) {
+        std::vector<float> x(size_t(rows * 16));
+        for (index t = 0; t < rows; ++t) x[size_t(t * 16 + lane)] = 1;
+        const std::vector<float> y = multiply(cpu(), {{&w, 0, rows}}, rows, 16, w.rows, x);
+        for (index n = 0; n < w.rows; ++n)
+          ASSERT_EQ(y[size_t(n)], E2m1::decode(uint8_t(lane)) * E4m3::decode(uint8_t(n)))
+              << "code " << lane << " scale " << n;
+      }
     }
   });
 }
@@ -240,25 +242,27 @@ TEST(linear, lets_no_number_that_is_none_into_other_rows) {
   Rng rng(5);
   Storage storage;
   for (const Format format : kFormats) {
-    const Matrix w = random_matrix(rng, 9, 48, format, 1, storage);
-    std::vector<float> x = random_floats(rng, 7 * 48);
-    const std::vector<float> clean = multiply(cpu(), {{&w, 0, 7}}, 7, 48, 9, x);
-    x[3 * 48 + 17] = NAN;
-    x[5 * 48 + 2] = INFINITY;
-    for_every_target([&] {
-      const std::vector<float> y = multiply(cpu(), {{&w, 0, 7}}, 7, 48, 9, x);
-      for (index t = 0; t < 7; ++t) {
-        for (index n = 0; n < 9; ++n) {
-          const float v = y[size_t(t * 9 + n)];
-          if (t == 3)
-            EXPECT_TRUE(std::isnan(v));
-          else if (t == 5)
-            EXPECT_FALSE(std::isfinite(v));
-          else
-            EXPECT_TRUE(same_bits(v, clean[size_t(t * 9 + n)]));
+    for (const index rows : {7, 49}) {
+      const Matrix w = random_matrix(rng, 9, 48, format, 1, storage);
+      std::vector<float> x = random_floats(rng, rows * 48);
+      const std::vector<float> clean = multiply(cpu(), {{&w, 0, rows}}, rows, 48, 9, x);
+      x[3 * 48 + 17] = NAN;
+      x[5 * 48 + 2] = INFINITY;
+      for_every_target([&] {
+        const std::vector<float> y = multiply(cpu(), {{&w, 0, rows}}, rows, 48, 9, x);
+        for (index t = 0; t < rows; ++t) {
+          for (index n = 0; n < 9; ++n) {
+            const float v = y[size_t(t * 9 + n)];
+            if (t == 3)
+              EXPECT_TRUE(std::isnan(v));
+            else if (t == 5)
+              EXPECT_FALSE(std::isfinite(v));
+            else
+              EXPECT_TRUE(same_bits(v, clean[size_t(t * 9 + n)]));
+          }
         }
-      }
-    });
+      });
+    }
   }
 }
 
@@ -372,7 +376,7 @@ TEST(linear_int8, multiplies_every_code_with_every_scale_exactly) {
   const Matrix w{
       .data = data.data(), .block_scales = scales.data(), .format = Format::nvfp4, .rows = 0x7F, .cols = kCols};
   for_every_target([&] {
-    for (const index rows : {1, 4, 9}) {
+    for (const index rows : {1, 4, 13}) {
       for (index column = 0; column < kCols; column += 1 + column % 16) {
         std::vector<float> x(size_t(rows * kCols));
         for (index t = 0; t < rows; ++t) x[size_t(t * kCols + column)] = 127;
@@ -388,11 +392,11 @@ TEST(linear_int8, multiplies_every_code_with_every_scale_exactly) {
 TEST(linear_int8, rounds_blocks_of_any_size_as_the_codec_does) {
   Rng rng(23);
   Storage storage;
-  constexpr index kCols = 272;
+  constexpr index kCols = 272, kRows = 13;
   const Matrix w = random_matrix(rng, 5, kCols, Format::nvfp4, 1, storage);
   for (int round = 0; round < 20; ++round) {
-    std::vector<float> x = random_floats(rng, 3 * kCols);
-    for (index b = 0; b < 3 * kCols / 16; ++b) {
+    std::vector<float> x = random_floats(rng, kRows * kCols);
+    for (index b = 0; b < kRows * kCols / 16; ++b) {
       const int exponent = int(rng() % 240) - 140;  // some so small that they count as zeros
       for (index c = 0; c < 16; ++c) {
         float& v = x[size_t(b * 16 + c)];
@@ -401,7 +405,8 @@ TEST(linear_int8, rounds_blocks_of_any_size_as_the_codec_does) {
       }
     }
     for_every_target([&] {
-      expect_same_bits(multiply(cpu(), {{&w, 0, 3}}, 3, kCols, 5, x, Activations::int8), in_order_int8(w, 3, x));
+      expect_same_bits(multiply(cpu(), {{&w, 0, kRows}}, kRows, kCols, 5, x, Activations::int8),
+                       in_order_int8(w, kRows, x));
     });
     if (HasFatalFailure()) return;
   }
@@ -410,15 +415,15 @@ TEST(linear_int8, rounds_blocks_of_any_size_as_the_codec_does) {
 TEST(linear_int8, lets_no_number_that_is_none_into_other_rows) {
   Rng rng(24);
   Storage storage;
-  constexpr index kCols = 304;
+  constexpr index kCols = 304, kRows = 13;
   const Matrix w = random_matrix(rng, 9, kCols, Format::nvfp4, 1, storage);
-  std::vector<float> x = random_floats(rng, 9 * kCols);
-  const std::vector<float> clean = multiply(cpu(), {{&w, 0, 9}}, 9, kCols, 9, x, Activations::int8);
+  std::vector<float> x = random_floats(rng, kRows * kCols);
+  const std::vector<float> clean = multiply(cpu(), {{&w, 0, kRows}}, kRows, kCols, 9, x, Activations::int8);
   const float none[] = {NAN, INFINITY, -INFINITY, -NAN};
   for (index t = 2; t < 6; ++t) x[size_t(t * kCols + 57 * t)] = none[t - 2];
   for_every_target([&] {
-    const std::vector<float> y = multiply(cpu(), {{&w, 0, 9}}, 9, kCols, 9, x, Activations::int8);
-    for (index t = 0; t < 9; ++t)
+    const std::vector<float> y = multiply(cpu(), {{&w, 0, kRows}}, kRows, kCols, 9, x, Activations::int8);
+    for (index t = 0; t < kRows; ++t)
       for (size_t i = size_t(t * 9); i < size_t(t * 9 + 9); ++i)
         if (t >= 2 && t < 6)
           EXPECT_TRUE(std::isnan(y[i]));

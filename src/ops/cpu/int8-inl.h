@@ -34,11 +34,6 @@ struct XChunk {
   float scale[16];    // 0 for blocks beyond the end
 };
 
-struct WChunk {
-  uint8_t codes[4][64];  // as kE2m1Codes
-  float scale[16];
-};
-
 // Twice the value of each E2M1 code plus kOffset: no number is negative, as the multiplication asks of one side.
 constexpr int kOffset = 12;
 HWY_ALIGN constexpr uint8_t kE2m1Codes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
@@ -91,12 +86,11 @@ struct Vnni {
 };
 #endif
 
-// The float value of kWidth block scales. They are neither NaN nor negative (the loader sees to it).
-HWY_INLINE V block_scales(const uint8_t* codes) {
+// The float value of block scales, a code a lane. They are neither NaN nor negative (the loader sees to it).
+template <class V32u>
+HWY_INLINE V block_scale(V32u codes) {
   const D d;
-  const hn::Rebind<uint32_t, D> d32;
-  const hn::Rebind<uint8_t, D> d8;
-  return hn::Mul(hn::BitCast(d, hn::ShiftLeft<20>(hn::PromoteTo(d32, hn::LoadU(d8, codes)))), hn::Set(d, 0x1p120f));
+  return hn::Mul(hn::BitCast(d, hn::ShiftLeft<20>(codes)), hn::Set(d, 0x1p120f));
 }
 
 // A register's share of a chunk of W: four registers of codes, one scale a lane.
@@ -121,7 +115,7 @@ HWY_INLINE void decode_part(const uint8_t* codes, const uint8_t* scales, int par
   };
   both(hn::ConcatEven(d32, high, low), w.codes);  // the first half of each block
   both(hn::ConcatOdd(d32, high, low), w.codes + 2);
-  w.scale = block_scales(scales + part * kWidth);
+  w.scale = block_scale(hn::PromoteTo(d32, hn::LoadU(hn::Rebind<uint8_t, D>(), scales + part * kWidth)));
 }
 
 template <class Dot>
@@ -184,58 +178,13 @@ struct FileInt8 {
   }
 };
 
-// A panel of rows of W.
-struct PanelInt8 {
-  static constexpr bool kBlocked = true;
-  template <int kParts>
-  using Share = WShare<kParts>;
-  const WChunk* row;
-  index steps, stride;  // of a run; chunks between rows
-  HWY_INLINE PanelInt8 from(int n) const { return {row + n * stride, steps, stride}; }
-  HWY_INLINE PanelInt8 run(index s) const { return {row + s * steps, steps, stride}; }
-  template <int>
-  HWY_INLINE void ask_ahead(index) const {}
-  template <int, int kParts>
-  HWY_INLINE void load(int n, index k, int part, WShare<kParts>& w) const {
-    const WChunk& chunk = row[n * stride + k];
-    for (int i = 0; i < kParts; ++i) {
-      for (int q = 0; q < 4; ++q) w.part[i].codes[q] = hn::LoadU(D8(), chunk.codes[q] + (part + i) * kWidth * 4);
-      w.part[i].scale = hn::LoadU(D(), chunk.scale + (part + i) * kWidth);
-    }
-  }
-};
-
 index int8_steps(const Matrix& w) { return (w.cols / w.k_segments + kChunk - 1) / kChunk; }
 
 // Rows of W that may be read past their end by a part of a chunk.
-index rows_with_room(const Matrix& w) {
+HWY_MAYBE_UNUSED index rows_with_room(const Matrix& w) {
   const index codes = (120 + w.cols / 2 - 1) / (w.cols / 2),
               scales = (15 + w.cols / Nvfp4::kBlock - 1) / (w.cols / Nvfp4::kBlock);
   return std::max<index>(0, w.rows - std::max(codes, scales));
-}
-
-// Row `row` of W to runs of chunks.
-HWY_MAYBE_UNUSED void decode_row_int8(const Matrix& w, index row, WChunk* out) {
-  const FileInt8 file(w, row);
-  const index steps = int8_steps(w);
-  const bool room = row < rows_with_room(w);
-  for (int s = 0; s < w.k_segments; ++s) {
-    for (index k = 0; k < steps; ++k, ++out) {
-      const index block = s * file.run_blocks + k * kBlocks, blocks = std::min(kBlocks, file.run_blocks - k * kBlocks);
-      const uint8_t *codes = file.codes + block * 8, *scales = file.scales + block;
-      uint8_t last_codes[128] = {}, last_scales[16] = {};
-      if (blocks < kBlocks && !room) {
-        std::memcpy(last_codes, codes, size_t(blocks) * 8), std::memcpy(last_scales, scales, size_t(blocks));
-        codes = last_codes, scales = last_scales;
-      }
-      for (int i = 0; i < kRegs; ++i) {
-        WPart part;
-        decode_part(codes, scales, i, part);
-        for (int q = 0; q < 4; ++q) hn::StoreU(part.codes[q], D8(), out->codes[q] + i * kWidth * 4);
-        hn::StoreU(part.scale, D(), out->scale + i * kWidth);
-      }
-    }
-  }
 }
 
 using I32x4 = hn::FixedTag<int32_t, 4>;
@@ -334,23 +283,30 @@ HWY_INLINE void quantize_chunk(const float* x, XChunk& out) {
     hn::StoreU(hn::Neg(Dot::dot(offsets, XPart<Dot>(out, i).codes, hn::Zero(d32))), d32, out.start + i * kWidth);
 }
 
-// A row of x to runs of chunks.
-template <class Dot>
-void quantize_row(const float* x, const Matrix& w, XChunk* out) {
-  const index steps = int8_steps(w), run = w.cols / w.k_segments;
-  for (int s = 0; s < w.k_segments; ++s, x += run) {
-    for (index k = 0; k < steps; ++k, ++out) {
-      const index cols = std::min(kChunk, run - k * kChunk);
+// Calls f(run, k, x) for chunk k of each run of a row of x, zeros beyond the end of a run.
+template <class F>
+HWY_INLINE void each_chunk(const float* x, const Matrix& w, const F& f) {
+  const index steps = int8_steps(w), run_cols = w.cols / w.k_segments;
+  for (int run = 0; run < w.k_segments; ++run, x += run_cols) {
+    for (index k = 0; k < steps; ++k) {
+      const index cols = std::min(kChunk, run_cols - k * kChunk);
       float last[kChunk];
       if (cols < kChunk) std::fill(std::copy_n(x + k * kChunk, cols, last), last + kChunk, 0.0f);
-      quantize_chunk<Dot>(cols < kChunk ? last : x + k * kChunk, *out);
+      f(run, k, cols < kChunk ? last : x + k * kChunk);
     }
   }
 }
 
+// A row of x to runs of chunks.
+template <class Dot>
+void quantize_row(const float* x, const Matrix& w, XChunk* out) {
+  each_chunk(x, w, [&](int run, index k, const float* chunk) HWY_ATTR {
+    quantize_chunk<Dot>(chunk, out[run * int8_steps(w) + k]);
+  });
+}
+
 template <class Dot>
 struct XInt8 {
-  static constexpr index kBlockSteps = 6;
   const XChunk* row;
   index steps, stride;  // chunks a run, a row
   HWY_INLINE XInt8 from(index t) const { return {row + t * stride, steps, stride}; }

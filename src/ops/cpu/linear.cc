@@ -1,8 +1,7 @@
 // Matrix products: every output is the same sums whether it is computed alone, in a small batch or in a GEMM.
 //
-// With few rows of x, weights are converted in registers, each read once (product-inl.h). With more, a panel of weight
-// rows is decoded once into cache: for int8 every tile of x runs over it in the same loop; for floats the panel is laid
-// out anew (outer-inl.h).
+// With few rows of x, weights are converted in registers, each read once (product-inl.h). With more, some rows of W at
+// a time are decoded and laid out anew in cache (outer-inl.h).
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/linear.cc"
@@ -31,16 +30,16 @@ struct Few {
 };
 template <>
 struct Few<Fp8> {
-  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 48 : 20, kParts = 1;
+  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = 20, kParts = 1;
 };
 template <>
 struct Few<Nvfp4> {  // times float32
   static constexpr int kTile = kWidth == 16 ? 6 : 2, kMost = kWidth == 16 ? 48 : 6, kParts = kRegs;
 };
 struct FewInt8 {
-  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 32 : 14;
+  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 8 : 12;
 };
-constexpr int kInt8Rows = 6, kInt8Cols = kWidth == 16 ? 2 : 1;
+constexpr int kInt8Cols = kWidth == 16 ? 2 : 1;
 
 // Few rows of x with rows n0 .. n1 of W as they lie in the file, kMostRows of W at a time.
 template <class File, int kMost, int kN, int kParts, int kMostRows, class X>
@@ -76,37 +75,42 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
   }
 }
 
-// Bytes of a panel: they stay in the second-level cache.
-constexpr index kPanelBytes = 256 << 10;
-index panel_rows(const Matrix& w) {
-  const index row = w.k_segments * int8_steps(w) * index(sizeof(WChunk));
-  return std::clamp<index>(kPanelBytes / row / 4 * 4, 4, kPanelRows);
+// Rows begin .. end of W, moved to where they may be read past their end.
+Matrix with_room(const Matrix& w, index begin, index end, std::byte* space) {
+  Matrix out = w;
+  out.rows = end - begin;
+  const auto move = [&](const uint8_t* from, index row_bytes) {
+    auto* to = reinterpret_cast<uint8_t*>(space);
+    std::copy(from + begin * row_bytes, from + end * row_bytes, to);
+    space += out.rows * row_bytes + kChunk / 2;
+    return to;
+  };
+  out.data = move(w.data, w.cols / 2);
+  out.block_scales = move(w.block_scales, w.cols / Nvfp4::kBlock);
+  return out;
+}
+index with_room_bytes(const Matrix& w) {
+  return (w.rows - rows_with_room(w)) * (w.cols / 2 + w.cols / Nvfp4::kBlock) + kChunk;
 }
 
-// Many rows of x with rows n0 .. n1 of W, a panel at a time.
+// Few rows of x rounded to int8 with rows n0 .. n1 of W.
 template <class Dot>
-void int8_panels(const Product& p, index n0, index n1, const XInt8<Dot>& x, WChunk* space) {
-  const index most = panel_rows(p.w), length = p.w.k_segments * p.steps;
-  for (index n = n0; n < n1; n += most) {
-    const index count = std::min(most, n1 - n);
-    for (index j = 0; j < count; ++j) decode_row_int8(p.w, n + j, space + j * length);
-    all_rows<kInt8Rows, kInt8Cols, 1>(p, n, PanelInt8{space, p.steps, length}, int(count), x);
-  }
-}
-
-template <class Dot>
-void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, WChunk* space) {
-  const index few = p.y.rows <= FewInt8::kMost ? std::clamp(rows_with_room(p.w), n0, n1) : n0;
-  if (p.y.rows == 1)
-    one_row<kFewCols>(p, n0, few, FileInt8(p.w, n0), x);
-  else
-    file_rows<FileInt8, FewInt8::kTile, kInt8Cols, kRegs, kFileRows>(p, n0, few, x);
-  int8_panels(p, few, n1, x, space);
+void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, std::byte* space) {
+  const auto run = [&](const Product& q, index begin, index end) {
+    if (q.y.rows == 1)
+      one_row<kFewCols>(q, begin, end, FileInt8(q.w, begin), x);
+    else
+      file_rows<FileInt8, FewInt8::kTile, kInt8Cols, kRegs, kFileRows>(q, begin, end, x);
+  };
+  const index roomy = std::clamp(rows_with_room(p.w), n0, n1);
+  run(p, n0, roomy);
+  if (roomy == n1) return;
+  const Matrix last = with_room(p.w, roomy, n1, space);
+  run({last, p.y.col_range(roomy, n1), p.steps}, 0, n1 - roomy);
 }
 
 // Weight rows a piece of work covers: a panel or a few.
 constexpr index kBlockRows = 64;
-static_assert(kBlockRows % (kOuterPanels * kOuterCols) == 0);
 
 // Multiplications that outweigh handing a piece to a thread.
 constexpr index kWorthwhile = 1 << 16;
@@ -121,25 +125,37 @@ index blocks_a_piece(index blocks, index bytes, index work, int threads) {
   return std::max({index{1}, least, std::min(stretch, blocks / (8 * threads))});
 }
 
+// How a group's product is computed: with x as it is or rounded to int8, each row of W as it lies or both laid out for
+// outer products.
+enum class Way : uint8_t { real, int8, outer_floats, outer_pairs, outer_int8 };
+
 // Calls f with the target's way to multiply int8.
 template <class F>
-void with_dot(const F& f) {
+decltype(auto) with_dot(const F& f) {
 #if HWY_TARGET == HWY_AVX3_DL
-  f(Vnni());
+  return f(Vnni());
 #elif HWY_TARGET == HWY_AVX2
-  cpu::avx_vnni() ? f(Vnni()) : f(Widening());
+  return cpu::avx_vnni() ? f(Vnni()) : f(Widening());
 #else
-  f(Widening());
+  return f(Widening());
 #endif
 }
 
-// How a group's product is computed: x as it is, rounded to int8, or laid out for outer products.
-enum class Way : uint8_t { plain, int8, outer };
+// Calls f with the kind of outer product.
+template <class F>
+decltype(auto) with_kind(Way way, const F& f) {
+  if (way == Way::outer_floats) return f(OuterReal<false>());
+  if (way == Way::outer_pairs) return f(OuterReal<true>());
+  return with_dot([&](auto dot) HWY_ATTR { return f(OuterInt8<decltype(dot)>()); });
+}
 
 Way way_of(const Group& g, Activations activations) {
-  if (takes_int8(*g.w, activations)) return Way::int8;
-  const int few = visit_format(g.w->format, [](auto codec) { return Few<decltype(codec)>::kMost; });
-  return g.end - g.begin > few ? Way::outer : Way::plain;
+  const index rows = g.end - g.begin;
+  if (takes_int8(*g.w, activations)) return rows > FewInt8::kMost ? Way::outer_int8 : Way::int8;
+  return visit_format(g.w->format, [&](auto codec) {
+    using Codec = decltype(codec);
+    return rows <= Few<Codec>::kMost ? Way::real : kFitsBf16<Codec> ? Way::outer_pairs : Way::outer_floats;
+  });
 }
 
 // Rows of x that go through W at a time: prepared, they stay in the last-level cache while all of W passes over them.
@@ -154,61 +170,78 @@ struct Job {
   std::byte* prepared;
 
   index rows() const { return group.end - group.begin; }
-  index pieces() const { return way == Way::int8 ? rows() : way == Way::outer ? OuterTiles{rows()}.tiles : 0; }
 };
+
+index pieces_of(const Job& job) {
+  if (job.way == Way::real) return 0;
+  if (job.way == Way::int8) return job.rows();
+  return with_kind(job.way, [&](auto kind) HWY_ATTR { return OuterTiles<decltype(kind)>{job.rows()}.tiles; });
+}
 
 // Chunks of a row of x rounded to int8.
 index row_chunks(const Matrix& w) { return w.k_segments * int8_steps(w); }
 
 size_t prepared_size(const Job& job) {
   const Matrix& w = *job.group.w;
-  return job.way == Way::int8    ? size_t(job.rows() * row_chunks(w)) * sizeof(XChunk)
-         : job.way == Way::outer ? size_t(job.pieces() * OuterLayout(w).tile_size()) * sizeof(float)
-                                 : 0;
+  if (job.way == Way::real) return 0;
+  if (job.way == Way::int8) return size_t(job.rows() * row_chunks(w)) * sizeof(XChunk);
+  return with_kind(job.way, [&](auto kind) HWY_ATTR {
+    using Kind = decltype(kind);
+    return size_t(OuterTiles<Kind>{job.rows()}.tiles * OuterLayout<Kind>(w).x_size()) * sizeof(typename Kind::X);
+  });
 }
 
 void prepare(const Job& job, Rows x, index piece) {
   const Matrix& w = *job.group.w;
   x = x.row_range(job.group.begin, job.group.end);
-  if (job.way == Way::outer) return lay_out_tile(x, w, piece, reinterpret_cast<float*>(job.prepared));
-  with_dot([&](auto dot) HWY_ATTR {
-    quantize_row<decltype(dot)>(x.row<float>(piece), w,
-                                reinterpret_cast<XChunk*>(job.prepared) + piece * row_chunks(w));
-  });
+  if (job.way == Way::int8)
+    return with_dot([&](auto dot) HWY_ATTR {
+      quantize_row<decltype(dot)>(x.row<float>(piece), w,
+                                  reinterpret_cast<XChunk*>(job.prepared) + piece * row_chunks(w));
+    });
+  with_kind(job.way, [&](auto kind) HWY_ATTR { lay_out_tile<decltype(kind)>(x, w, piece, job.prepared); });
 }
 
 // Bytes that a thread needs for a job.
 size_t space_of(const Job& job) {
   const Matrix& w = *job.group.w;
-  switch (job.way) {
-    case Way::int8:
-      return size_t(panel_rows(w) * row_chunks(w)) * sizeof(WChunk);
-    case Way::outer:
-      return size_t(outer_space(w)) * sizeof(float);
-    default:
-      return size_t(kBesideRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
-  }
+  if (job.way == Way::real) return size_t(kBesideRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
+  if (job.way == Way::int8) return size_t(with_room_bytes(w));
+  return with_kind(job.way, [&](auto kind) HWY_ATTR { return OuterLayout<decltype(kind)>(w).bytes(); });
 }
 
-// Rows n0 .. n1 of W.
-void multiply(const Job& job, index n0, index n1, Rows x, Rows y, std::byte* space) {
+// Rows n0 .. n1 of W; `next` are those that this thread may be given next.
+void multiply(const Job& job, index n0, index n1, Rows x, Rows y, std::byte* space, const Stretch& next) {
   const Group& g = job.group;
+  const Matrix& w = *g.w;
   y = y.row_range(g.begin, g.end);
-  if (job.way == Way::int8) {
-    const Product p{*g.w, y, int8_steps(*g.w)};
-    return with_dot([&](auto dot) HWY_ATTR {
-      const XInt8<decltype(dot)> rows{reinterpret_cast<XChunk*>(job.prepared), p.steps, row_chunks(p.w)};
-      int8_product(p, n0, n1, rows, reinterpret_cast<WChunk*>(space));
-    });
+  switch (job.way) {
+    case Way::real: {
+      const Product p{w, y, real_steps(w)};
+      return visit_format(w.format, [&](auto codec) {
+        real_product<decltype(codec)>(p, n0, n1, XReal{x.row<float>(g.begin), p.steps, x.stride},
+                                      reinterpret_cast<float*>(space));
+      });
+    }
+    case Way::int8: {
+      const Product p{w, y, int8_steps(w)};
+      return with_dot([&](auto dot) HWY_ATTR {
+        const XInt8<decltype(dot)> rows{reinterpret_cast<XChunk*>(job.prepared), p.steps, row_chunks(w)};
+        int8_product(p, n0, n1, rows, space);
+      });
+    }
+    case Way::outer_floats:
+    case Way::outer_pairs:
+      return visit_format(w.format, [&](auto codec) {
+        using Kind = OuterReal<kFitsBf16<decltype(codec)>>;
+        outer_rows<Kind>(w, y, n0, n1, job.prepared, space, next, Kind::template lay_out_w<decltype(codec)>);
+      });
+    case Way::outer_int8:
+      return with_dot([&](auto dot) HWY_ATTR {
+        using Kind = OuterInt8<decltype(dot)>;
+        outer_rows<Kind>(w, y, n0, n1, job.prepared, space, next, Kind::lay_out_w);
+      });
   }
-  const Product p{*g.w, y, real_steps(*g.w)};
-  auto* floats = reinterpret_cast<float*>(space);
-  visit_format(g.w->format, [&](auto codec) {
-    if (job.way == Way::outer)
-      outer_rows<decltype(codec)>(p, n0, n1, reinterpret_cast<const float*>(job.prepared), floats);
-    else
-      real_product<decltype(codec)>(p, n0, n1, XReal{x.row<float>(g.begin), p.steps, x.stride}, floats);
-  });
 }
 
 // x with its rows padded to whole steps.
@@ -230,7 +263,7 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
   auto* jobs = arena.array<Job>(size_t(most_jobs));
   index count = 0, blocks = 0, pieces = 0, bytes = 0, work = 0;
   size_t space = 64;
-  bool any_plain = false;
+  bool any_real = false;
   for (const Group& g : groups) {
     const Way way = way_of(g, activations);
     for (index i = 0; i < parts(g); ++i) {
@@ -238,36 +271,44 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
       Job& job = jobs[count++] = {{g.w, bound(i), bound(i + 1)}, way, blocks, pieces, nullptr};
       job.prepared = arena.array<std::byte>(prepared_size(job));
       blocks += (g.w->rows + kBlockRows - 1) / kBlockRows;
-      pieces += job.pieces();
+      pieces += pieces_of(job);
       bytes += g.w->rows * index(g.w->row_bytes());
       work += g.w->rows * g.w->cols * job.rows();
       space = std::max(space, size_t(round_up(index(space_of(job)), 64)));
-      any_plain |= way == Way::plain;
+      any_real |= way == Way::real;
     }
   }
   if (blocks == 0) return;
-  jobs[count] = {{}, Way::plain, blocks, pieces, nullptr};
-  const auto job_of = [&](index Job::*first, index i) {  // the last that begins at or before i and is not empty
-    const Job* job =
-        std::upper_bound(jobs, jobs + count + 1, i, [&](index value, const Job& j) { return value < j.*first; });
-    return index(job - jobs) - 1;
+  jobs[count] = {{}, Way::real, blocks, pieces, nullptr};
+  const auto job_of = [&](index Job::*first, index i) -> const Job* {  // the last that begins at or before i, not empty
+    return std::upper_bound(jobs, jobs + count + 1, i, [&](index value, const Job& j) { return value < j.*first; }) - 1;
   };
 
   threads.parallel(pieces, std::max<index>(1, kWorthwhile / x.cols), [&](index begin, index end, int) {
-    for (index i = job_of(&Job::first_piece, begin), b = begin; b < end; ++b) {
-      while (b >= jobs[i + 1].first_piece) ++i;
-      prepare(jobs[i], x, b - jobs[i].first_piece);
+    for (index i = begin; i < end; ++i) {
+      const Job& job = *job_of(&Job::first_piece, i);
+      prepare(job, x, i - job.first_piece);
     }
   });
-  if (any_plain) x = padded(arena, x);
+  if (any_real) x = padded(arena, x);
 
   auto* spaces = arena.array<std::byte>(space * size_t(threads.count()));
   const index grain = blocks_a_piece(blocks, bytes, work, threads.count());
+  const auto rows_of = [](const Job& job, index block, index most) {
+    const index n = (block - job.first_block) * kBlockRows;
+    return std::pair(n, std::min(n + most, job.group.w->rows));
+  };
   threads.parallel(blocks, grain, [&](index begin, index end, int thread) {
-    for (index i = job_of(&Job::first_block, begin), b = begin; b < end; ++b) {
-      while (b >= jobs[i + 1].first_block) ++i;
-      const index n0 = (b - jobs[i].first_block) * kBlockRows, n1 = std::min(n0 + kBlockRows, jobs[i].group.w->rows);
-      multiply(jobs[i], n0, n1, x, y, spaces + space * size_t(thread));
+    for (index b = begin; b < end; ++b) {
+      const Job& job = *job_of(&Job::first_block, b);
+      const auto [n0, n1] = rows_of(job, b, kBlockRows);
+      Stretch next;
+      if (const index after = b + 1 < end ? b + 1 : end + (threads.count() - 1) * grain; after < blocks) {
+        const Job& then = *job_of(&Job::first_block, after);
+        const auto [m0, m1] = rows_of(then, after, kOuterBlockRows);
+        next = {*then.group.w, m0, m1};
+      }
+      multiply(job, n0, n1, x, y, spaces + space * size_t(thread), next);
     }
   });
 }

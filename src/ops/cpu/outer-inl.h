@@ -1,12 +1,13 @@
-// The matrix product of many rows of floats: outer products, with rows of W across the lanes.
+// The matrix product of many rows: outer products, with rows of W across the lanes.
 //
-// Law 1 gives every output sixteen sums, one for each k mod 16 (ops/ops.h). A dot product keeps the sixteen in the
-// lanes of a register and so loads two registers for every multiplication. Here the lanes are rows of W, and the
-// sixteen sums are made one after the other: for one residue r of k a tile adds up x[m][k] * w[n][k] over k = r, r +
-// 16, ..., an x serving two registers of w and a w all rows of the tile, from operands that stay in the first-level
-// cache. What is added to what, and in which order, is the same.
+// Law 1 gives every output sixteen sums, one for each k mod 16, k a column or a block of them (ops/ops.h). A dot
+// product keeps the sixteen in the lanes of a register and so loads a register of x and one of w for every
+// multiplication. Here the lanes are rows of W, and the sixteen sums are made one after the other: for one residue r of
+// k a tile adds up x[m][k] * w[n][k] over k = r, r + 16, ..., an x serving some registers of w and a w all rows of the
+// tile, from operands that stay in the first-level cache. What is added to what, and in which order, is the same.
 //
-// Both operands are laid out for it, in the order in which they are read: run of columns, residue, step, row.
+// Both operands are laid out for it, in the order in which they are read: run of columns, residue, step, row. A kind of
+// number says what a step is, `W` of a panel of rows of W and `X` of a tile of rows of x: kColumns columns of each.
 
 #if defined(NEMOTRON_OUTER_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef NEMOTRON_OUTER_INL_H
@@ -16,180 +17,458 @@
 #endif
 
 #include <algorithm>
+#include <cstring>
 
+#include "ops/cpu/int8-inl.h"
 #include "ops/cpu/real-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// A tile: rows of x, and registers of rows of W; as many sums as registers hold.
-constexpr int kOuterRows = kWidth == 16 ? 12 : 6, kOuterRegs = 2, kOuterCols = kOuterRegs * kWidth;
-// Panels of kOuterCols rows of W beside each other, which a tile of x meets while it is in the first-level cache.
-constexpr int kOuterPanels = 64 / kOuterCols;
-// Columns of W that are decoded before they are laid out.
-constexpr index kOuterBlock = 128;
+// Panels beside each other, which a tile of x meets while it is in the first-level cache, have so many rows of W: few
+// enough for the second-level cache to hold them and those that come next.
+constexpr int kOuterBlockRows = 32;
 // A run's residues lie in the order in which their sums meet two by two: 0, 8, 4, 12, 2, ... (k with k+8, k+4, k+2,
 // k+1), which is its own inverse. kMostLevels: of that tree, with the tree of up to eight runs above it.
 constexpr int kTreeOrder[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
 constexpr int kMostLevels = 7;
 
-// Columns of `count` rows of floats, `stride` apart, into one run of columns, of which the first begins step `first`:
-// residue_stride floats for each residue, `width` for each step of it. Columns beyond `cols` up to a whole step count
-// as zeros.
-HWY_MAYBE_UNUSED void lay_out(const float* rows, index stride, index count, index cols, index first, float* to,
-                              index residue_stride, index width) {
-  const D4 d;
-  const index fours = count / 4 * 4, whole = cols / 4 * 4;
-  const auto place = [&](index k)
-                         HWY_ATTR { return to + kTreeOrder[k % 16] * residue_stride + (first + k / 16) * width; };
+// place(k)[n] = word k of row n, of `count` rows of `bytes` bytes that begin `stride` bytes apart; bytes that a last
+// word lacks are zero.
+template <class Place>
+HWY_INLINE void transpose(const uint8_t* rows, index stride, index count, index bytes, const Place& place) {
+  using Word = std::remove_pointer_t<decltype(place(index()))>;
+  const hn::FixedTag<Word, 4> d;
+  const hn::FixedTag<uint8_t, 16> d8;
+  const index fours = count / 4 * 4, words = (bytes + 3) / 4, whole = bytes / 16 * 4;
   for (index k = 0; k < whole; k += 4) {
-    float *out0 = place(k), *out1 = place(k + 1), *out2 = place(k + 2), *out3 = place(k + 3);
-    const float* row = rows + k;
+    Word *out0 = place(k), *out1 = place(k + 1), *out2 = place(k + 2), *out3 = place(k + 3);
+    const uint8_t* row = rows + 4 * k;
     for (index n = 0; n < fours; n += 4, row += 4 * stride) {
-      const V4 a = hn::LoadU(d, row), b = hn::LoadU(d, row + stride);
-      const V4 c = hn::LoadU(d, row + 2 * stride), e = hn::LoadU(d, row + 3 * stride);
-      const V4 ac = hn::InterleaveLower(d, a, c), be = hn::InterleaveLower(d, b, e);
-      const V4 ac2 = hn::InterleaveUpper(d, a, c), be2 = hn::InterleaveUpper(d, b, e);
+      const auto word = [&](int i) HWY_ATTR { return hn::BitCast(d, hn::LoadU(d8, row + i * stride)); };
+      const auto a = word(0), b = word(1), c = word(2), e = word(3);
+      const auto ac = hn::InterleaveLower(d, a, c), be = hn::InterleaveLower(d, b, e);
+      const auto ac2 = hn::InterleaveUpper(d, a, c), be2 = hn::InterleaveUpper(d, b, e);
       hn::StoreU(hn::InterleaveLower(d, ac, be), d, out0 + n);
       hn::StoreU(hn::InterleaveUpper(d, ac, be), d, out1 + n);
       hn::StoreU(hn::InterleaveLower(d, ac2, be2), d, out2 + n);
       hn::StoreU(hn::InterleaveUpper(d, ac2, be2), d, out3 + n);
     }
   }
-  // What no four rows or four columns are left of, and zeros.
-  for (index k = 0; k < round_up(cols, 16); ++k)
-    for (index n = k < whole ? fours : 0; n < count; ++n) place(k)[n] = k < cols ? rows[n * stride + k] : 0.0f;
-}
-
-// Sums of one residue: acc[m][v] = sum over the steps of x[step][m] * w[step][v].
-template <int kM>
-HWY_INLINE void residue(const float* w, const float* x, index steps, V (&acc)[kM][kOuterRegs]) {
-  const D d;
-  NEMOTRON_UNROLL
-  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
-  for (int v = 0; v < kOuterRegs; ++v) acc[m][v] = hn::Zero(d);
-  for (index i = 0; i < steps; ++i, w += kOuterCols, x += kOuterRows) {
-    V wi[kOuterRegs];
-    NEMOTRON_UNROLL
-    for (int v = 0; v < kOuterRegs; ++v) wi[v] = hn::LoadU(d, w + v * kWidth);
-    NEMOTRON_UNROLL
-    for (int m = 0; m < kM; ++m) {
-      const V xi = hn::Set(d, x[m]);
-      NEMOTRON_UNROLL
-      for (int v = 0; v < kOuterRegs; ++v) acc[m][v] = fma(xi, wi[v], acc[m][v]);
+  // What no four rows or four words are left of.
+  for (index k = 0; k < words; ++k) {
+    Word* out = place(k);
+    for (index n = k < whole ? fours : 0; n < count; ++n) {
+      out[n] = 0;
+      std::memcpy(&out[n], rows + n * stride + 4 * k, size_t(std::min<index>(4, bytes - 4 * k)));
     }
   }
 }
 
+// Rows of a matrix as they lie in memory.
+struct Stretch {
+  const uint8_t *codes = nullptr, *scales = nullptr;
+  index codes_size = 0, scales_size = 0;
+  Stretch() = default;
+  Stretch(const Matrix& w, index begin, index end) {
+    const auto range = [&](const uint8_t* all, index row, const uint8_t*& from, index& size) {
+      from = all + begin * row, size = (end - begin) * row;
+    };
+    range(w.data, index(w.row_bytes()), codes, codes_size);
+    if (w.block_scales) range(w.block_scales, w.cols / Nvfp4::kBlock, scales, scales_size);
+  }
+};
+
+// Asks for bytes that are needed next in equal parts, one a call: in a burst they would hold up the loads beside them.
+class AskAhead {
+ public:
+  AskAhead(const uint8_t* from, index size, index calls)
+      : at_(from), due_(from), end_(from + size), part_(size / std::max<index>(calls, 1) + 1) {}
+  HWY_INLINE void part() {
+    due_ += std::min(part_, index(end_ - due_));
+    for (; at_ < due_; at_ += 64) __builtin_prefetch(at_, 0, 2);
+  }
+
+ private:
+  const uint8_t *at_, *due_, *end_;
+  index part_;
+};
+
+// How operands are laid out.
+template <class Kind>
+struct OuterLayout {
+  using W = typename Kind::W;
+  static constexpr int kPanels = kOuterBlockRows / Kind::kCols;
+  static constexpr index kTree = (kMostLevels + 1) * Kind::kRows * Kind::kCols;  // floats: a tile's sums on their way
+  int runs;
+  index run_steps;  // of all residues together
+  explicit OuterLayout(const Matrix& w) : runs(w.k_segments), run_steps(w.cols / w.k_segments / Kind::kColumns) {}
+  int leaves() const { return 16 * runs; }
+  index steps(int leaf) const { return (run_steps - kTreeOrder[leaf % 16] + 15) / 16; }
+  // From leaf to leaf, in steps of x and in those of W, which hold kSteps of them.
+  index x_stride() const { return (run_steps + 15) / 16 + Kind::kApart; }
+  index w_stride() const { return (run_steps + 16 * Kind::kSteps - 1) / (16 * Kind::kSteps) + Kind::kApart; }
+  index x_size() const { return leaves() * x_stride(); }  // of a tile
+  index w_size() const { return leaves() * w_stride(); }  // of a panel
+  // Where step k of a run lies.
+  int leaf(int run, index k) const { return run * 16 + kTreeOrder[k % 16]; }
+  index x_place(int run, index k) const { return leaf(run, k) * x_stride() + k / 16; }
+  index w_place(int run, index k) const { return leaf(run, k) * w_stride() + k / (16 * Kind::kSteps); }
+  // What outer_rows needs.
+  size_t bytes() const { return size_t(kPanels) * (size_t(w_size()) * sizeof(W) + size_t(kTree) * sizeof(float)); }
+};
+
+using V32u = hn::Vec<hn::Repartition<uint32_t, D>>;
+
+// Column i of those that a word of each lane holds, the first in the lowest bits. For NVFP4 without the block scales.
+template <class Codec>
+HWY_INLINE V column(V32u words, int i) {
+  const D d;
+  const hn::Repartition<uint32_t, D> d32;
+  const hn::RebindToSigned<D> i32;
+  if constexpr (std::is_same_v<Codec, F32>) {
+    return hn::BitCast(d, words);
+  } else if constexpr (std::is_same_v<Codec, Bf16>) {
+    return hn::BitCast(d, i == 0 ? hn::ShiftLeft<16>(words) : hn::And(words, hn::Set(d32, 0xFFFF0000)));
+  } else if constexpr (std::is_same_v<Codec, F16>) {
+    return from_f16(i == 0 ? hn::And(words, hn::Set(d32, 0xFFFF)) : hn::ShiftRight<16>(words));
+  } else if constexpr (std::is_same_v<Codec, Fp8>) {
+    const auto code = hn::ShiftRight<24>(hn::BitCast(i32, hn::ShiftLeftSame(words, 24 - 8 * i)));
+    const auto magnitude = hn::And(code, hn::Set(i32, 0x7F));
+    return hn::IfThenElse(hn::RebindMask(d, hn::Eq(magnitude, hn::Set(i32, 0x7F))), hn::NaN(d), from_fp8(code));
+  } else {  // E2M1: shifted into place and scaled by 2^126, which also turns the subnormal right
+    const auto top = hn::ShiftLeftSame(words, 28 - 4 * i);
+    const auto magnitude = hn::ShiftRight<6>(hn::And(top, hn::Set(d32, 0x70000000)));
+    const auto bits = hn::Or(magnitude, hn::And(top, hn::Set(d32, 0x80000000)));
+    return hn::Mul(hn::BitCast(d, bits), hn::Set(d, 0x1p126f));
+  }
+}
+
+// The block scale of step i of those that a word of each lane holds.
+HWY_INLINE V scale_of(V32u words, int i) {
+  const hn::Repartition<uint32_t, D> d32;
+  return block_scale(hn::And(hn::ShiftRightSame(words, 8 * i), hn::Set(d32, 0xFF)));
+}
+
+// Formats whose values are BF16 values too: E4M3, and E2M1 times E4M3.
+template <class Codec>
+constexpr bool kFitsBf16 = std::is_same_v<Codec, Bf16> || std::is_same_v<Codec, Fp8> || std::is_same_v<Codec, Nvfp4>;
+
+#if HWY_TARGET == HWY_AVX3_DL
+// E4M3 codes, four columns a word, as BF16: columns 0 and 2 in halves[0], 1 and 3 in halves[1].
+HWY_INLINE void fp8_halves(V32u words, V32u (&halves)[2]) {
+  const auto look_up = [&](const uint8_t* table) HWY_ATTR {
+    return _mm512_permutex2var_epi8(_mm512_load_si512(table), words.raw, _mm512_load_si512(table + 64));
+  };
+  const __m512i low = look_up(kFp8Bytes.low), sign = _mm512_set1_epi8(char(0x80));
+  const __m512i high = _mm512_ternarylogic_epi32(look_up(kFp8Bytes.high), words.raw, sign, 0xF8);  // a | b & c
+  const auto join = [](__m512i l, __m512i h)
+                        HWY_ATTR { return V32u{_mm512_mask_blend_epi8(0xAAAAAAAAAAAAAAAA, l, h)}; };
+  halves[0] = join(low, _mm512_slli_epi32(high, 8));
+  halves[1] = join(_mm512_srli_epi32(low, 8), high);
+}
+constexpr bool kHasFp8Halves = true;
+#else
+HWY_MAYBE_UNUSED void fp8_halves(V32u, V32u (&)[2]) {}
+constexpr bool kHasFp8Halves = false;
+#endif
+
+// Floats. A step of x is a column; one of W is too, or two in BF16 where that holds the format.
+template <bool kPairs>
+struct OuterReal {
+  static constexpr int kRows = kWidth == 16 ? 12 : 6, kRegs = 2, kCols = kRegs * kWidth;  // a tile: of x, of W
+  static constexpr index kColumns = 1, kSteps = kPairs ? 2 : 1;
+  // A step more than there are stands between leaves: with a power of two of steps the sixteen would otherwise meet in
+  // the same few places of a cache. That of x is 0 where the last pair lacks a column.
+  static constexpr index kApart = 1;
+  struct W {
+    uint32_t bits[kCols];
+  };
+  struct X {
+    float value[kRows];
+  };
+  static float finish(float total, const Matrix& w) { return total * w.scale; }
+
+  static void lay_out_x(Rows x, const Matrix& w, X* to) {
+    const OuterLayout<OuterReal> l(w);
+    for (int run = 0; run < l.runs; ++run)
+      transpose(reinterpret_cast<const uint8_t*>(x.row<float>(0) + run * l.run_steps), x.stride * 4, x.rows,
+                l.run_steps * 4, [&](index k) HWY_ATTR { return to[l.x_place(run, k)].value; });
+    for (int leaf = 0; leaf < l.leaves(); ++leaf) to[leaf * l.x_stride() + l.steps(leaf)] = {};
+  }
+
+  // Some columns of all rows at a time, so that what is laid out beside each other is written together.
+  template <class Codec>
+  static void lay_out_w(const Matrix& w, index n, index count, W* to) {
+    static_assert(kPairs == kFitsBf16<Codec>);
+    constexpr bool kScaled = std::is_same_v<Codec, Nvfp4>;
+    constexpr index kBlock = 128, kBits = index(Sixteen<Codec>::kStep) / 2, kPer = 32 / kBits;
+    const hn::Repartition<uint32_t, D> d32;
+    const OuterLayout<OuterReal> l(w);
+    const index row_bytes = index(w.row_bytes()), row_blocks = w.cols / Nvfp4::kBlock;
+    HWY_ALIGN uint32_t words[kBlock / kPer][kCols], scales[kBlock / 64][kCols];
+    const auto load = [&](index word, int v) HWY_ATTR { return hn::Load(d32, words[word] + v); };
+    // Column i of a block, for the lanes from v on.
+    const auto value = [&](index i, int v) HWY_ATTR {
+      const V unscaled = column<Codec>(load(i / kPer, v), int(i % kPer));
+      if constexpr (!kScaled) return hn::BitCast(d32, unscaled);
+      return hn::BitCast(d32, hn::Mul(unscaled, scale_of(hn::Load(d32, scales[i / 64] + v), int(i / 16 % 4))));
+    };
+    // The lower halves of two words beside each other, and the upper ones.
+    const auto lower = [&](V32u a, V32u b)
+                           HWY_ATTR { return hn::Or(hn::And(a, hn::Set(d32, 0xFFFF)), hn::ShiftLeft<16>(b)); };
+    const auto upper = [&](V32u a, V32u b)
+                           HWY_ATTR { return hn::Or(hn::ShiftRight<16>(a), hn::And(b, hn::Set(d32, 0xFFFF0000))); };
+    // put(j, bits) for columns i + j, j < 16, in pairs each with the one that is sixteen further.
+    const auto decode = [&](index i, int v, const auto& put) HWY_ATTR {
+      if constexpr (!kPairs) {
+        for (int j = 0; j < 16; ++j) put(j, value(i + j, v));
+      } else if constexpr (std::is_same_v<Codec, Bf16>) {
+        NEMOTRON_UNROLL
+        for (int j = 0; j < 16; j += 2) {
+          const auto a = load((i + j) / 2, v), b = load((i + j + 16) / 2, v);
+          put(j, lower(a, b));
+          put(j + 1, upper(a, b));
+        }
+      } else if constexpr (std::is_same_v<Codec, Fp8> && kHasFp8Halves) {
+        NEMOTRON_UNROLL
+        for (int j = 0; j < 16; j += 4) {
+          V32u a[2], b[2];
+          fp8_halves(load((i + j) / 4, v), a);
+          fp8_halves(load((i + j + 16) / 4, v), b);
+          NEMOTRON_UNROLL
+          for (int odd = 0; odd < 2; ++odd) {
+            put(j + odd, lower(a[odd], b[odd]));
+            put(j + odd + 2, upper(a[odd], b[odd]));
+          }
+        }
+      } else {
+        for (int j = 0; j < 16; ++j) put(j, upper(value(i + j, v), value(i + j + 16, v)));
+      }
+    };
+    for (int run = 0; run < l.runs; ++run)
+      for (index k = 0; k < l.run_steps; k += kBlock) {
+        const index cols = std::min(kBlock, l.run_steps - k), first = run * l.run_steps + k;
+        const index used = (cols + kPer - 1) / kPer;
+        transpose(w.data + n * row_bytes + first * kBits / 8, row_bytes, count, (cols * kBits + 7) / 8,
+                  [&](index i) HWY_ATTR { return words[i]; });
+        std::fill(*words + used * kCols, *words + kBlock / kPer * kCols, 0u);
+        if constexpr (kScaled)
+          transpose(w.block_scales + n * row_blocks + first / Nvfp4::kBlock, row_blocks, count, cols / Nvfp4::kBlock,
+                    [&](index i) HWY_ATTR { return scales[i]; });
+        for (index i = 0; i < cols; i += 16 * kSteps)
+          for (int v = 0; v < kCols; v += kWidth)
+            decode(i, v, [&](index j, auto bits) HWY_ATTR {
+              if (i + j < cols) hn::Store(bits, d32, to[l.w_place(run, k + i + j)].bits + v);
+            });
+      }
+  }
+
+  // acc[m][v] = sum over the steps of x[step][m] * w[step][v].
+  template <int kM>
+  static HWY_INLINE void residue(const W* w, const X* x, index steps, AskAhead& next, V (&acc)[kM][kRegs]) {
+    const D d;
+    const hn::Repartition<uint32_t, D> d32;
+    for (index i = 0; i < steps; i += kSteps, ++w, x += kSteps) {
+      next.part();
+      V32u bits[kRegs];
+      NEMOTRON_UNROLL
+      for (int v = 0; v < kRegs; ++v) bits[v] = hn::Load(d32, w->bits + v * kWidth);
+      NEMOTRON_UNROLL
+      for (int s = 0; s < kSteps; ++s) {
+        V wi[kRegs];
+        NEMOTRON_UNROLL
+        for (int v = 0; v < kRegs; ++v) wi[v] = kPairs ? column<Bf16>(bits[v], s) : hn::BitCast(d, bits[v]);
+        NEMOTRON_UNROLL
+        for (int m = 0; m < kM; ++m) {
+          const V xi = hn::Set(d, x[s].value[m]);
+          NEMOTRON_UNROLL
+          for (int v = 0; v < kRegs; ++v) acc[m][v] = fma(xi, wi[v], acc[m][v]);
+        }
+      }
+    }
+  }
+};
+
+// NVFP4 weights times int8 activations. A step is a block of sixteen columns, in the four fours of XChunk.
+template <class Dot>
+struct OuterInt8 {
+  static constexpr int kRows = kWidth == 16 ? 8 : 6, kRegs = kWidth == 16 ? 2 : 1, kCols = kRegs * kWidth;
+  static constexpr index kColumns = Nvfp4::kBlock, kSteps = 1, kApart = 0;
+  struct W {
+    uint8_t codes[4][kCols * 4];  // as kE2m1Codes
+    float scale[kCols];
+  };
+  struct X {
+    struct Row {
+      int32_t codes[4];
+      int32_t start;
+      float scale;
+    } row[kRows];
+  };
+  // Weights count twice in their codes.
+  static float finish(float total, const Matrix& w) { return (total + 0.0f) * (w.scale * 0.5f); }
+
+  static void lay_out_x(Rows x, const Matrix& w, X* to) {
+    const OuterLayout<OuterInt8> l(w);
+    for (index m = 0; m < x.rows; ++m)
+      each_chunk(x.row<float>(m), w, [&](int run, index k, const float* columns) HWY_ATTR {
+        XChunk chunk;
+        quantize_chunk<Dot>(columns, chunk);
+        const index first = k * kBlocks;
+        for (index b = 0; b < std::min(kBlocks, l.run_steps - first); ++b) {
+          auto& row = to[l.x_place(run, first + b)].row[m];
+          for (int q = 0; q < 4; ++q) std::memcpy(&row.codes[q], chunk.codes[q] + 4 * b, 4);
+          row.start = chunk.start[b];
+          row.scale = chunk.scale[b];
+        }
+      });
+  }
+
+  // Four bytes of codes of a row a lane: their low nibbles, which are even columns.
+  static HWY_INLINE void decode(V32u four, uint8_t* to) {
+    const D8 d8;
+    const auto nibbles = hn::And(hn::BitCast(d8, four), hn::Set(d8, 15));
+    hn::StoreU(hn::TableLookupBytes(hn::LoadDup128(d8, kE2m1Codes), nibbles), d8, to);
+  }
+
+  static void lay_out_w(const Matrix& w, index n, index count, W* to) {
+    const hn::Repartition<uint32_t, D> d32;
+    constexpr index kBlock = 64;  // steps
+    const OuterLayout<OuterInt8> l(w);
+    const index codes_stride = w.cols / 2, scales_stride = w.cols / kColumns;
+    HWY_ALIGN uint32_t codes[kBlock * 2][kCols], scales[kBlock / 4][kCols];
+    for (int run = 0; run < l.runs; ++run)
+      for (index k = 0; k < l.run_steps; k += kBlock) {
+        const index steps = std::min(kBlock, l.run_steps - k), first = run * l.run_steps + k;
+        transpose(w.data + n * codes_stride + first * 8, codes_stride, count, steps * 8,
+                  [&](index i) HWY_ATTR { return codes[i]; });
+        transpose(w.block_scales + n * scales_stride + first, scales_stride, count, steps,
+                  [&](index i) HWY_ATTR { return scales[i]; });
+        for (index i = 0; i < steps; ++i)
+          for (int v = 0; v < kCols; v += kWidth) {
+            W& out = to[l.w_place(run, k + i)];
+            for (int half = 0; half < 2; ++half) {
+              const auto four = hn::Load(d32, codes[2 * i + half] + v);
+              decode(four, out.codes[2 * half] + 4 * v);
+              decode(hn::ShiftRight<4>(four), out.codes[2 * half + 1] + 4 * v);
+            }
+            hn::StoreU(scale_of(hn::Load(d32, scales[i / 4] + v), int(i % 4)), D(), out.scale + v);
+          }
+      }
+  }
+
+  template <int kM>
+  static HWY_INLINE void residue(const W* w, const X* x, index steps, AskAhead& next, V (&acc)[kM][kRegs]) {
+    const D d;
+    const D32 d32;
+    for (index i = 0; i < steps; ++i) {
+      next.part();
+      V8 codes[kRegs][4];
+      V scale[kRegs];
+      NEMOTRON_UNROLL
+      for (int v = 0; v < kRegs; ++v) {
+        NEMOTRON_UNROLL
+        for (int q = 0; q < 4; ++q) codes[v][q] = hn::LoadU(D8(), w[i].codes[q] + v * kWidth * 4);
+        scale[v] = hn::LoadU(d, w[i].scale + v * kWidth);
+      }
+      NEMOTRON_UNROLL
+      for (int m = 0; m < kM; ++m) {
+        const auto& row = x[i].row[m];
+        const auto four = [&](int q) HWY_ATTR {
+          return hn::BitCast(hn::Repartition<int8_t, D>(), hn::Set(d32, row.codes[q]));
+        };
+        const decltype(four(0)) xq[4] = {four(0), four(1), four(2), four(3)};
+        const V32 start = hn::Set(d32, row.start);
+        const V xs = hn::Set(d, row.scale);
+        NEMOTRON_UNROLL
+        for (int v = 0; v < kRegs; ++v)
+          acc[m][v] = fma(hn::ConvertTo(d, Dot::dot(codes[v], xq, start)), hn::Mul(scale[v], xs), acc[m][v]);
+      }
+    }
+  }
+};
+
 // Leaf `leaf` of the tree of a tile; levels[l] holds a finished subtree of 2^l leaves. The last leaf's total is left in
 // levels[depth].
-template <int kM>
-HWY_NOINLINE void leaf_tile(const float* w, const float* x, index steps, int leaf, float* levels) {
+template <class Kind, int kM>
+HWY_NOINLINE void leaf_tile(const typename Kind::W* w, const typename Kind::X* x, index steps, int leaf, float* levels,
+                            AskAhead& next) {
   const D d;
-  constexpr int kTile = kOuterRows * kOuterCols;
-  V acc[kM][kOuterRegs];
-  residue<kM>(w, x, steps, acc);
+  constexpr int kTile = Kind::kRows * Kind::kCols;
+  V acc[kM][Kind::kRegs];
+  NEMOTRON_UNROLL
+  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+  for (int v = 0; v < Kind::kRegs; ++v) acc[m][v] = hn::Zero(d);
+  AskAhead ask = next;  // in registers
+  Kind::residue(w, x, steps, ask, acc);
+  next = ask;
   float* level = levels;
   for (int l = leaf; l & 1; l >>= 1, level += kTile) {
     NEMOTRON_UNROLL
     for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
-    for (int v = 0; v < kOuterRegs; ++v)
-      acc[m][v] = hn::Add(hn::LoadU(d, level + m * kOuterCols + v * kWidth), acc[m][v]);
+    for (int v = 0; v < Kind::kRegs; ++v)
+      acc[m][v] = hn::Add(hn::LoadU(d, level + m * Kind::kCols + v * kWidth), acc[m][v]);
   }
   NEMOTRON_UNROLL
   for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
-  for (int v = 0; v < kOuterRegs; ++v) hn::StoreU(acc[m][v], d, level + m * kOuterCols + v * kWidth);
+  for (int v = 0; v < Kind::kRegs; ++v) hn::StoreU(acc[m][v], d, level + m * Kind::kCols + v * kWidth);
 }
 
-using OuterTiles = Tiles<kOuterRows>;
-
-// How operands are laid out. A line more than the steps need stands between residues: with a power of two of steps the
-// sixteen would otherwise meet in the same few places of a cache.
-struct OuterLayout {
-  int runs;
-  index steps, panel_stride, tile_stride;  // floats of a residue of a panel of W, of a tile of x
-  explicit OuterLayout(const Matrix& w)
-      : runs(w.k_segments),
-        steps(real_steps(w)),
-        panel_stride(steps * kOuterCols + 16),
-        tile_stride(steps * kOuterRows + 16) {}
-  int leaves() const { return 16 * runs; }
-  index panel_size() const { return leaves() * panel_stride; }
-  index tile_size() const { return leaves() * tile_stride; }
-};
-
-// Floats of the sums of a tile on their way up the tree, and all that outer_rows needs.
-constexpr index kOuterTree = (kMostLevels + 1) * kOuterRows * kOuterCols;
-index outer_space(const Matrix& w) { return kOuterPanels * (OuterLayout(w).panel_size() + kOuterTree); }
+template <class Kind>
+using OuterTiles = Tiles<Kind::kRows>;
 
 // Tile i of x [rows, cols].
-HWY_MAYBE_UNUSED void lay_out_tile(Rows x, const Matrix& w, index i, float* to) {
-  const OuterTiles t{x.rows};
-  const OuterLayout l(w);
-  const index run_cols = w.cols / w.k_segments;
-  for (int run = 0; run < l.runs; ++run)
-    lay_out(x.row<float>(t.begin(i)) + run * run_cols, x.stride, t.size(i), run_cols, 0,
-            to + i * l.tile_size() + run * 16 * l.tile_stride, l.tile_stride, kOuterRows);
+template <class Kind>
+void lay_out_tile(Rows x, const Matrix& w, index i, std::byte* to) {
+  const OuterTiles<Kind> t{x.rows};
+  Kind::lay_out_x(x.row_range(t.begin(i), t.begin(i + 1)), w,
+                  reinterpret_cast<typename Kind::X*>(to) + i * OuterLayout<Kind>(w).x_size());
 }
 
-// Asks for the next block of columns of a row, which is that of a later row beyond the end.
-template <class Codec>
-HWY_INLINE void ask_for(const Matrix& w, index row, index k) {
-  if (k >= w.cols) row += kOuterCols, k -= w.cols;
-  const uint8_t* codes = w.data + row * index(w.row_bytes()) + k / 16 * Sixteen<Codec>::kStep;
-  for (index i = 0; i < kOuterBlock / 16 * Sixteen<Codec>::kStep; i += 64) hwy::Prefetch(codes + i);
-}
-
-// Rows n .. n + count of W, some columns of all rows at a time, so that what is laid out beside each other is written
-// together.
-template <class Codec>
-void lay_out_panel(const Matrix& w, index n, index count, float* to) {
-  const OuterLayout l(w);
-  const index run_cols = w.cols / w.k_segments;
-  HWY_ALIGN float decoded[kOuterCols * kOuterBlock];
-  for (int run = 0; run < l.runs; ++run, to += 16 * l.panel_stride) {
-    for (index k = 0; k < run_cols; k += kOuterBlock) {
-      const index cols = std::min(kOuterBlock, run_cols - k);
-      for (index i = 0; i < count; ++i) {
-        const index at = run * run_cols + k;
-        ask_for<Codec>(w, n + i, at + kOuterBlock);
-        decode_real<Codec>(w, n + i, at, cols, decoded + i * kOuterBlock);
+// y[all][n0 .. n1] from laid-out x and at most kOuterBlockRows rows of W, which lay_out_w(w, n, count, to) lays out.
+template <class Kind, class LayOutW>
+void outer_block(const Matrix& w, Rows y, index n0, index n1, const typename Kind::X* x, std::byte* space,
+                 const Stretch& next, const LayOutW& lay_out_w) {
+  const OuterTiles<Kind> t{y.rows};
+  const OuterLayout<Kind> l(w);
+  const index panels = (n1 - n0 + Kind::kCols - 1) / Kind::kCols;
+  auto* panel = reinterpret_cast<typename Kind::W*>(space);
+  auto* tree = reinterpret_cast<float*>(panel + l.kPanels * l.w_size());
+  const auto begin = [&](index j) { return n0 + j * Kind::kCols; };
+  const auto count = [&](index j) { return std::min<index>(Kind::kCols, n1 - begin(j)); };
+  for (index j = 0; j < panels; ++j) lay_out_w(w, begin(j), count(j), panel + j * l.w_size());
+  int depth = 0;
+  while (1 << depth < l.leaves()) ++depth;
+  AskAhead codes(next.codes, next.codes_size, t.tiles * panels * l.runs * l.run_steps / Kind::kSteps);
+  AskAhead scales(next.scales, next.scales_size, t.tiles * l.leaves());
+  for (index i = 0; i < t.tiles; ++i, x += l.x_size()) {
+    with_count<Kind::kRows>(t.size(i), [&](auto m) HWY_ATTR {
+      for (int leaf = 0; leaf < l.leaves(); ++leaf) {
+        scales.part();
+        for (index j = 0; j < panels; ++j)
+          leaf_tile<Kind, m>(panel + j * l.w_size() + leaf * l.w_stride(), x + leaf * l.x_stride(), l.steps(leaf), leaf,
+                             tree + j * l.kTree, codes);
       }
-      lay_out(decoded, kOuterBlock, count, cols, k / 16, to, l.panel_stride, kOuterCols);
-    }
+    });
+    for (index j = 0; j < panels; ++j)
+      for (index m = 0; m < t.size(i); ++m) {
+        const float* total = tree + j * l.kTree + (depth * Kind::kRows + m) * Kind::kCols;
+        float* to = y.row<float>(t.begin(i) + m) + begin(j);
+        for (index c = 0; c < count(j); ++c) to[c] = Kind::finish(total[c], w);
+      }
   }
 }
 
-// y[all][n0 .. n1] from laid-out x and rows of W.
-template <class Codec>
-void outer_rows(const Product& p, index n0, index n1, const float* x, float* space) {
-  const Matrix& w = p.w;
-  const OuterTiles t{p.y.rows};
-  const OuterLayout l(w);
-  float* trees = space + kOuterPanels * l.panel_size();
-  const auto panel = [&](index j) { return space + j * l.panel_size(); };
-  int depth = 0;
-  while (1 << depth < l.leaves()) ++depth;
-  for (index n = n0; n < n1; n += kOuterPanels * kOuterCols) {
-    const index panels = std::min<index>(kOuterPanels, (n1 - n + kOuterCols - 1) / kOuterCols);
-    const auto width = [&](index j) { return std::min<index>(kOuterCols, n1 - n - j * kOuterCols); };
-    for (index j = 0; j < panels; ++j) lay_out_panel<Codec>(w, n + j * kOuterCols, width(j), panel(j));
-    for (index i = 0; i < t.tiles; ++i) {
-      const float* tile = x + i * l.tile_size();
-      with_count<kOuterRows>(t.size(i), [&](auto m) HWY_ATTR {
-        for (int leaf = 0; leaf < l.leaves(); ++leaf)
-          for (index j = 0; j < panels; ++j)
-            leaf_tile<m>(panel(j) + leaf * l.panel_stride, tile + leaf * l.tile_stride, l.steps, leaf,
-                         trees + j * kOuterTree);
-      });
-      for (index j = 0; j < panels; ++j)
-        for (index m = 0; m < t.size(i); ++m) {
-          const float* total = trees + j * kOuterTree + (depth * kOuterRows + m) * kOuterCols;
-          float* y = p.y.row<float>(t.begin(i) + m) + n + j * kOuterCols;
-          for (index c = 0; c < width(j); ++c) y[c] = total[c] * w.scale;
-        }
-    }
+// y[all][n0 .. n1] from laid-out x and any rows of W; `next` are those that may come after them.
+template <class Kind, class LayOutW>
+void outer_rows(const Matrix& w, Rows y, index n0, index n1, const std::byte* x, std::byte* space, const Stretch& next,
+                const LayOutW& lay_out_w) {
+  for (index n = n0, end; n < n1; n = end) {
+    end = std::min<index>(n + kOuterBlockRows, n1);
+    const Stretch after = end == n1 ? next : Stretch(w, end, std::min<index>(end + kOuterBlockRows, n1));
+    outer_block<Kind>(w, y, n, end, reinterpret_cast<const typename Kind::X*>(x), space, after, lay_out_w);
   }
 }
 

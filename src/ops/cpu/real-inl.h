@@ -47,32 +47,40 @@ struct Sixteen<Bf16> {
   }
 };
 
-// Magnitudes shifted into place and scaled by 2^112, which also turns subnormals right.
+// Sixteen-bit floats: magnitudes shifted into place and scaled by 2^112, which also turns subnormals right.
+template <class V32u>
+HWY_INLINE V from_f16(V32u code) {
+  const D d;
+  const hn::Rebind<uint32_t, D> d32;
+  const auto magnitude = hn::And(code, hn::Set(d32, 0x7FFF));
+  const auto sign = hn::ShiftLeft<16>(hn::AndNot(hn::Set(d32, 0x7FFF), code)), wide = hn::ShiftLeft<13>(magnitude);
+  const auto finite = hn::BitCast(d32, hn::Mul(hn::BitCast(d, wide), hn::Set(d, 0x1p112f)));
+  const auto is_special = hn::Gt(magnitude, hn::Set(d32, 0x7BFF));
+  const auto special = hn::Or(hn::Set(d32, 0x7F800000), wide);
+  return hn::BitCast(d, hn::Or(sign, hn::IfThenElse(hn::RebindMask(d32, is_special), special, finite)));
+}
+
 template <>
 struct Sixteen<F16> {
   static constexpr index kStep = 32;
-  static HWY_INLINE V part(const uint8_t* codes, int i) {
-    const D d;
-    const hn::Rebind<uint32_t, D> d32;
-    const auto code = load_halves(codes, i), magnitude = hn::And(code, hn::Set(d32, 0x7FFF));
-    const auto sign = hn::ShiftLeft<16>(hn::AndNot(hn::Set(d32, 0x7FFF), code)), wide = hn::ShiftLeft<13>(magnitude);
-    const auto finite = hn::BitCast(d32, hn::Mul(hn::BitCast(d, wide), hn::Set(d, 0x1p112f)));
-    const auto is_special = hn::Gt(magnitude, hn::Set(d32, 0x7BFF));
-    const auto special = hn::Or(hn::Set(d32, 0x7F800000), wide);
-    return hn::BitCast(d, hn::Or(sign, hn::IfThenElse(hn::RebindMask(d32, is_special), special, finite)));
-  }
+  static HWY_INLINE V part(const uint8_t* codes, int i) { return from_f16(load_halves(codes, i)); }
 };
 
-// E4M3 but for NaN (see is_plain), which makes it half the instructions.
+// E4M3 but for NaN (see is_plain), which makes it half the instructions: codes with their signs in the upper bits.
+template <class V32i>
+HWY_INLINE V from_fp8(V32i code) {
+  const D d;
+  const auto bits = hn::And(hn::ShiftLeft<20>(code), hn::Set(hn::RebindToSigned<D>(), int32_t(0x87F00000)));
+  return hn::Mul(hn::BitCast(d, bits), hn::Set(d, 0x1p120f));
+}
+
 template <>
 struct Sixteen<Fp8> {
   static constexpr index kStep = 16;
   static HWY_INLINE V part(const uint8_t* codes, int i) {
-    const D d;
-    const hn::RebindToSigned<D> d32;
-    const auto code = hn::LoadU(hn::Rebind<int8_t, D>(), reinterpret_cast<const int8_t*>(codes) + i * kWidth);
-    const auto bits = hn::And(hn::ShiftLeft<20>(hn::PromoteTo(d32, code)), hn::Set(d32, int32_t(0x87F00000)));
-    return hn::Mul(hn::BitCast(d, bits), hn::Set(d, 0x1p120f));
+    const hn::Rebind<int8_t, D> d8;
+    const auto code = hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes) + i * kWidth);
+    return from_fp8(hn::PromoteTo(hn::RebindToSigned<D>(), code));
   }
 };
 
