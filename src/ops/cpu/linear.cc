@@ -22,7 +22,7 @@ namespace {
 //
 // With few rows of x, weights are converted in registers, once a tile: kFewCols rows of W beside each other, whose sums
 // hide each other's latency. What a conversion needs of the registers and of the time decides how many rows of x a tile
-// has, and from how many on decoding into a panel pays.
+// has, and from how many on laying out pays.
 constexpr int kFewCols = kWidth == 16 ? 4 : 2;
 template <class Codec>
 struct Few {
