@@ -174,6 +174,81 @@ HWY_MAYBE_UNUSED void fp8_halves(V32u, V32u (&)[2]) {}
 constexpr bool kHasFp8Halves = false;
 #endif
 
+// Some columns of a panel of W, transposed: words of codes, and of block scales, with rows in the lanes.
+template <class Codec, int kCols>
+class Columns {
+ public:
+  static constexpr index kMost = 128;
+
+  // Columns first .. first + cols of rows n .. n + count; beyond them up to kMost come zeros.
+  void load(const Matrix& w, index n, index count, index first, index cols) {
+    const index row_bytes = index(w.row_bytes()), row_blocks = w.cols / Nvfp4::kBlock;
+    transpose(w.data + n * row_bytes + first * kBits / 8, row_bytes, count, (cols * kBits + 7) / 8,
+              [&](index i) HWY_ATTR { return words_[i]; });
+    std::fill(*words_ + (cols + kPer - 1) / kPer * kCols, *words_ + kMost / kPer * kCols, 0u);
+    if constexpr (kScaled)
+      transpose(w.block_scales + n * row_blocks + first / Nvfp4::kBlock, row_blocks, count, cols / Nvfp4::kBlock,
+                [&](index i) HWY_ATTR { return scales_[i]; });
+  }
+
+  // put(j, bits of column i + j) for j < 16, for the lanes from v on.
+  template <class Put>
+  HWY_INLINE void floats(index i, int v, const Put& put) const {
+    for (int j = 0; j < 16; ++j) put(j, value(i + j, v));
+  }
+
+  // The same as BF16, each with the column that is sixteen further.
+  template <class Put>
+  HWY_INLINE void pairs(index i, int v, const Put& put) const {
+    if constexpr (std::is_same_v<Codec, Bf16>) {
+      NEMOTRON_UNROLL
+      for (int j = 0; j < 16; j += 2) {
+        const V32u a = word(i + j, v), b = word(i + j + 16, v);
+        put(j, lower(a, b));
+        put(j + 1, upper(a, b));
+      }
+    } else if constexpr (std::is_same_v<Codec, Fp8> && kHasFp8Halves) {
+      NEMOTRON_UNROLL
+      for (int j = 0; j < 16; j += 4) {
+        V32u a[2], b[2];
+        fp8_halves(word(i + j, v), a);
+        fp8_halves(word(i + j + 16, v), b);
+        NEMOTRON_UNROLL
+        for (int odd = 0; odd < 2; ++odd) {
+          put(j + odd, lower(a[odd], b[odd]));
+          put(j + odd + 2, upper(a[odd], b[odd]));
+        }
+      }
+    } else {
+      for (int j = 0; j < 16; ++j) put(j, upper(value(i + j, v), value(i + j + 16, v)));
+    }
+  }
+
+ private:
+  using U32 = hn::Repartition<uint32_t, D>;
+  static constexpr bool kScaled = std::is_same_v<Codec, Nvfp4>;
+  static constexpr index kBits = index(Sixteen<Codec>::kStep) / 2, kPer = 32 / kBits;
+
+  // The halves of two words beside each other.
+  static HWY_INLINE V32u lower(V32u a, V32u b) {
+    return hn::Or(hn::And(a, hn::Set(U32(), 0xFFFF)), hn::ShiftLeft<16>(b));
+  }
+  static HWY_INLINE V32u upper(V32u a, V32u b) {
+    return hn::Or(hn::ShiftRight<16>(a), hn::And(b, hn::Set(U32(), 0xFFFF0000)));
+  }
+  // The word that column i is in.
+  HWY_INLINE V32u word(index i, int v) const { return hn::Load(U32(), words_[i / kPer] + v); }
+  HWY_INLINE V32u value(index i, int v) const {
+    const V unscaled = column<Codec>(word(i, v), int(i % kPer));
+    if constexpr (!kScaled) return hn::BitCast(U32(), unscaled);
+    const V scale = scale_of(hn::Load(U32(), scales_[i / 64] + v), int(i / 16 % 4));
+    return hn::BitCast(U32(), hn::Mul(unscaled, scale));
+  }
+
+  HWY_ALIGN uint32_t words_[kMost / kPer][kCols];
+  HWY_ALIGN uint32_t scales_[kMost / 64][kCols];
+};
+
 // Floats. A step of x is a column; one of W is too, or two in BF16 where that holds the format.
 template <bool kPairs>
 struct OuterReal {
@@ -202,66 +277,23 @@ struct OuterReal {
   template <class Codec>
   static void lay_out_w(const Matrix& w, index n, index count, W* to) {
     static_assert(kPairs == kFitsBf16<Codec>);
-    constexpr bool kScaled = std::is_same_v<Codec, Nvfp4>;
-    constexpr index kBlock = 128, kBits = index(Sixteen<Codec>::kStep) / 2, kPer = 32 / kBits;
-    const hn::Repartition<uint32_t, D> d32;
+    using Block = Columns<Codec, kCols>;
     const OuterLayout<OuterReal> l(w);
-    const index row_bytes = index(w.row_bytes()), row_blocks = w.cols / Nvfp4::kBlock;
-    HWY_ALIGN uint32_t words[kBlock / kPer][kCols], scales[kBlock / 64][kCols];
-    const auto load = [&](index word, int v) HWY_ATTR { return hn::Load(d32, words[word] + v); };
-    // Column i of a block, for the lanes from v on.
-    const auto value = [&](index i, int v) HWY_ATTR {
-      const V unscaled = column<Codec>(load(i / kPer, v), int(i % kPer));
-      if constexpr (!kScaled) return hn::BitCast(d32, unscaled);
-      return hn::BitCast(d32, hn::Mul(unscaled, scale_of(hn::Load(d32, scales[i / 64] + v), int(i / 16 % 4))));
-    };
-    // The lower halves of two words beside each other, and the upper ones.
-    const auto lower = [&](V32u a, V32u b)
-                           HWY_ATTR { return hn::Or(hn::And(a, hn::Set(d32, 0xFFFF)), hn::ShiftLeft<16>(b)); };
-    const auto upper = [&](V32u a, V32u b)
-                           HWY_ATTR { return hn::Or(hn::ShiftRight<16>(a), hn::And(b, hn::Set(d32, 0xFFFF0000))); };
-    // put(j, bits) for columns i + j, j < 16, in pairs each with the one that is sixteen further.
-    const auto decode = [&](index i, int v, const auto& put) HWY_ATTR {
-      if constexpr (!kPairs) {
-        for (int j = 0; j < 16; ++j) put(j, value(i + j, v));
-      } else if constexpr (std::is_same_v<Codec, Bf16>) {
-        NEMOTRON_UNROLL
-        for (int j = 0; j < 16; j += 2) {
-          const auto a = load((i + j) / 2, v), b = load((i + j + 16) / 2, v);
-          put(j, lower(a, b));
-          put(j + 1, upper(a, b));
-        }
-      } else if constexpr (std::is_same_v<Codec, Fp8> && kHasFp8Halves) {
-        NEMOTRON_UNROLL
-        for (int j = 0; j < 16; j += 4) {
-          V32u a[2], b[2];
-          fp8_halves(load((i + j) / 4, v), a);
-          fp8_halves(load((i + j + 16) / 4, v), b);
-          NEMOTRON_UNROLL
-          for (int odd = 0; odd < 2; ++odd) {
-            put(j + odd, lower(a[odd], b[odd]));
-            put(j + odd + 2, upper(a[odd], b[odd]));
-          }
-        }
-      } else {
-        for (int j = 0; j < 16; ++j) put(j, upper(value(i + j, v), value(i + j + 16, v)));
-      }
-    };
+    Block block;
     for (int run = 0; run < l.runs; ++run)
-      for (index k = 0; k < l.run_steps; k += kBlock) {
-        const index cols = std::min(kBlock, l.run_steps - k), first = run * l.run_steps + k;
-        const index used = (cols + kPer - 1) / kPer;
-        transpose(w.data + n * row_bytes + first * kBits / 8, row_bytes, count, (cols * kBits + 7) / 8,
-                  [&](index i) HWY_ATTR { return words[i]; });
-        std::fill(*words + used * kCols, *words + kBlock / kPer * kCols, 0u);
-        if constexpr (kScaled)
-          transpose(w.block_scales + n * row_blocks + first / Nvfp4::kBlock, row_blocks, count, cols / Nvfp4::kBlock,
-                    [&](index i) HWY_ATTR { return scales[i]; });
+      for (index k = 0; k < l.run_steps; k += Block::kMost) {
+        const index cols = std::min(Block::kMost, l.run_steps - k);
+        block.load(w, n, count, run * l.run_steps + k, cols);
         for (index i = 0; i < cols; i += 16 * kSteps)
-          for (int v = 0; v < kCols; v += kWidth)
-            decode(i, v, [&](index j, auto bits) HWY_ATTR {
-              if (i + j < cols) hn::Store(bits, d32, to[l.w_place(run, k + i + j)].bits + v);
-            });
+          for (int v = 0; v < kCols; v += kWidth) {
+            const auto put = [&](index j, V32u bits) HWY_ATTR {
+              if (i + j < cols) hn::Store(bits, hn::Repartition<uint32_t, D>(), to[l.w_place(run, k + i + j)].bits + v);
+            };
+            if constexpr (kPairs)
+              block.pairs(i, v, put);
+            else
+              block.floats(i, v, put);
+          }
       }
   }
 
