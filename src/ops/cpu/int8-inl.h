@@ -12,9 +12,6 @@
 
 #include <hwy/cache_control.h>
 
-#include <array>
-#include <cstring>
-
 #include "ops/cpu/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -179,13 +176,6 @@ struct FileInt8 {
 };
 
 index int8_steps(const Matrix& w) { return (w.cols / w.k_segments + kChunk - 1) / kChunk; }
-
-// Rows of W that may be read past their end by a part of a chunk.
-HWY_MAYBE_UNUSED index rows_with_room(const Matrix& w) {
-  const index codes = (120 + w.cols / 2 - 1) / (w.cols / 2),
-              scales = (15 + w.cols / Nvfp4::kBlock - 1) / (w.cols / Nvfp4::kBlock);
-  return std::max<index>(0, w.rows - std::max(codes, scales));
-}
 
 using I32x4 = hn::FixedTag<int32_t, 4>;
 using I8x16 = hn::FixedTag<int8_t, 16>;

@@ -68,11 +68,18 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
     const index length = p.w.k_segments * p.steps * 16;
     for (index i = n; i < end; ++i) {
       float* row = space + (i - n) * length;
-      decode_real<Codec>(p.w, i, 0, p.w.cols, row);
+      decode_real<Codec>(p.w, i, row);
       std::fill(row + p.w.cols, row + length, 0.0f);
     }
     all_rows<2, 1, kRegs>(p, n, PanelReal{space, p.steps, length}, int(end - n), x);
   }
+}
+
+// Rows of W that may be read past their end by a part of a chunk.
+index rows_with_room(const Matrix& w) {
+  const index codes = (120 + w.cols / 2 - 1) / (w.cols / 2),
+              scales = (15 + w.cols / Nvfp4::kBlock - 1) / (w.cols / Nvfp4::kBlock);
+  return std::max<index>(0, w.rows - std::max(codes, scales));
 }
 
 // Rows begin .. end of W, moved to where they may be read past their end.
@@ -128,6 +135,8 @@ index blocks_a_piece(index blocks, index bytes, index work, int threads) {
 // How a group's product is computed: with x as it is or rounded to int8, each row of W as it lies or both laid out for
 // outer products.
 enum class Way : uint8_t { real, int8, outer_floats, outer_pairs, outer_int8 };
+
+bool is_outer(Way way) { return way != Way::real && way != Way::int8; }
 
 // Calls f with the target's way to multiply int8.
 template <class F>
@@ -302,8 +311,9 @@ void linear(Threads& threads, Arena& arena, std::span<const Group> groups, Rows 
     for (index b = begin; b < end; ++b) {
       const Job& job = *job_of(&Job::first_block, b);
       const auto [n0, n1] = rows_of(job, b, kBlockRows);
-      Stretch next;
-      if (const index after = b + 1 < end ? b + 1 : end + (threads.count() - 1) * grain; after < blocks) {
+      Stretch next;  // for outer products; other ways ask by themselves
+      const index after = b + 1 < end ? b + 1 : end + (threads.count() - 1) * grain;
+      if (is_outer(job.way) && after < blocks) {
         const Job& then = *job_of(&Job::first_block, after);
         const auto [m0, m1] = rows_of(then, after, kOuterBlockRows);
         next = {*then.group.w, m0, m1};

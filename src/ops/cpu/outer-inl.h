@@ -145,12 +145,6 @@ HWY_INLINE V column(V32u words, int i) {
   }
 }
 
-// The block scale of step i of those that a word of each lane holds.
-HWY_INLINE V scale_of(V32u words, int i) {
-  const hn::Repartition<uint32_t, D> d32;
-  return block_scale(hn::And(hn::ShiftRightSame(words, 8 * i), hn::Set(d32, 0xFF)));
-}
-
 // Formats whose values are BF16 values too: E4M3, and E2M1 times E4M3.
 template <class Codec>
 constexpr bool kFitsBf16 = std::is_same_v<Codec, Bf16> || std::is_same_v<Codec, Fp8> || std::is_same_v<Codec, Nvfp4>;
@@ -178,7 +172,8 @@ constexpr bool kHasFp8Halves = false;
 template <class Codec, int kCols>
 class Columns {
  public:
-  static constexpr index kMost = 128;
+  static constexpr bool kScaled = std::is_same_v<Codec, Nvfp4>;
+  static constexpr index kMost = kScaled ? 1024 : 128;  // of scales, too, there are sixteen bytes then
 
   // Columns first .. first + cols of rows n .. n + count; beyond them up to kMost come zeros.
   void load(const Matrix& w, index n, index count, index first, index cols) {
@@ -189,6 +184,14 @@ class Columns {
     if constexpr (kScaled)
       transpose(w.block_scales + n * row_blocks + first / Nvfp4::kBlock, row_blocks, count, cols / Nvfp4::kBlock,
                 [&](index i) HWY_ATTR { return scales_[i]; });
+  }
+
+  // The word that column i is in, and its block scale, for the lanes from v on.
+  HWY_INLINE V32u word(index i, int v) const { return hn::Load(hn::Repartition<uint32_t, D>(), words_[i / kPer] + v); }
+  HWY_INLINE V scale(index i, int v) const {
+    const hn::Repartition<uint32_t, D> d32;
+    const V32u four = hn::Load(d32, scales_[i / 64] + v);
+    return block_scale(hn::And(hn::ShiftRightSame(four, int(i / 16 % 4 * 8)), hn::Set(d32, 0xFF)));
   }
 
   // put(j, bits of column i + j) for j < 16, for the lanes from v on.
@@ -226,7 +229,6 @@ class Columns {
 
  private:
   using U32 = hn::Repartition<uint32_t, D>;
-  static constexpr bool kScaled = std::is_same_v<Codec, Nvfp4>;
   static constexpr index kBits = index(Sixteen<Codec>::kStep) / 2, kPer = 32 / kBits;
 
   // The halves of two words beside each other.
@@ -236,13 +238,10 @@ class Columns {
   static HWY_INLINE V32u upper(V32u a, V32u b) {
     return hn::Or(hn::ShiftRight<16>(a), hn::And(b, hn::Set(U32(), 0xFFFF0000)));
   }
-  // The word that column i is in.
-  HWY_INLINE V32u word(index i, int v) const { return hn::Load(U32(), words_[i / kPer] + v); }
   HWY_INLINE V32u value(index i, int v) const {
     const V unscaled = column<Codec>(word(i, v), int(i % kPer));
     if constexpr (!kScaled) return hn::BitCast(U32(), unscaled);
-    const V scale = scale_of(hn::Load(U32(), scales_[i / 64] + v), int(i / 16 % 4));
-    return hn::BitCast(U32(), hn::Mul(unscaled, scale));
+    return hn::BitCast(U32(), hn::Mul(unscaled, scale(i, v)));
   }
 
   HWY_ALIGN uint32_t words_[kMost / kPer][kCols];
@@ -366,27 +365,23 @@ struct OuterInt8 {
   }
 
   static void lay_out_w(const Matrix& w, index n, index count, W* to) {
-    const hn::Repartition<uint32_t, D> d32;
-    constexpr index kBlock = 64;  // steps
+    using Block = Columns<Nvfp4, kCols>;
+    constexpr index kMostSteps = Block::kMost / kColumns;
     const OuterLayout<OuterInt8> l(w);
-    const index codes_stride = w.cols / 2, scales_stride = w.cols / kColumns;
-    HWY_ALIGN uint32_t codes[kBlock * 2][kCols], scales[kBlock / 4][kCols];
+    Block block;
     for (int run = 0; run < l.runs; ++run)
-      for (index k = 0; k < l.run_steps; k += kBlock) {
-        const index steps = std::min(kBlock, l.run_steps - k), first = run * l.run_steps + k;
-        transpose(w.data + n * codes_stride + first * 8, codes_stride, count, steps * 8,
-                  [&](index i) HWY_ATTR { return codes[i]; });
-        transpose(w.block_scales + n * scales_stride + first, scales_stride, count, steps,
-                  [&](index i) HWY_ATTR { return scales[i]; });
+      for (index k = 0; k < l.run_steps; k += kMostSteps) {
+        const index steps = std::min(kMostSteps, l.run_steps - k);
+        block.load(w, n, count, (run * l.run_steps + k) * kColumns, steps * kColumns);
         for (index i = 0; i < steps; ++i)
           for (int v = 0; v < kCols; v += kWidth) {
             W& out = to[l.w_place(run, k + i)];
             for (int half = 0; half < 2; ++half) {
-              const auto four = hn::Load(d32, codes[2 * i + half] + v);
+              const V32u four = block.word(i * kColumns + 8 * half, v);
               decode(four, out.codes[2 * half] + 4 * v);
               decode(hn::ShiftRight<4>(four), out.codes[2 * half + 1] + 4 * v);
             }
-            hn::StoreU(scale_of(hn::Load(d32, scales[i / 4] + v), int(i % 4)), D(), out.scale + v);
+            hn::StoreU(block.scale(i * kColumns, v), D(), out.scale + v);
           }
       }
   }

@@ -22,7 +22,7 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Most rows of W in a panel, and read from the file at a time; most runs of columns.
+// Most rows of W that tile_rows takes, and those read from the file at a time; most runs of columns.
 constexpr int kPanelRows = 32, kFileRows = 4, kMostRuns = 8;
 
 // How far ahead weights are asked for where they are read in the order of memory.

@@ -319,20 +319,20 @@ bool is_plain(const uint8_t* codes, index count) {
 
 index real_steps(const Matrix& w) { return (w.cols / w.k_segments + 15) / 16; }
 
-// Columns k .. k + count of a row of W as floats, k a multiple of 16.
+// A row of W as floats.
 template <class Codec>
-void decode_real(const Matrix& w, index row, index k, index count, float* out) {
-  const index whole = count / 16 * 16;
+void decode_real(const Matrix& w, index row, float* out) {
+  const index whole = w.cols / 16 * 16;
   const FileReal<Codec> file(w, row);
   index i = 0;
-  if (is_plain<Codec>(file.codes + k / 16 * FileReal<Codec>::kStep, whole)) {
+  if (is_plain<Codec>(file.codes, whole)) {
     for (; i < whole; i += 16) {
       Sums v;
-      file.load16((k + i) / 16, v);
+      file.load16(i / 16, v);
       store(v, out + i);
     }
   }
-  if (i < count) decode_row(w, row, k + i, count - i, out + i);
+  if (i < w.cols) decode_row(w, row, i, w.cols - i, out + i);
 }
 
 // Rows of x, padded likewise.
