@@ -123,7 +123,10 @@ struct XPart {
   V32 start;
   V scale;
   HWY_INLINE XPart(const XChunk& c, int p) : chunk(c), part(p) {
-    for (int q = 0; q < 4; ++q) codes[q] = hn::LoadU(hn::Repartition<int8_t, D>(), c.codes[q] + p * kWidth * 4);
+    for (int q = 0; q < 4; ++q) {
+      codes[q] = hn::LoadU(hn::Repartition<int8_t, D>(), c.codes[q] + p * kWidth * 4);
+      if constexpr (kWidth == 16) asm("" : "+v"(codes[q].raw));
+    }
     start = hn::LoadU(D32(), c.start + p * kWidth);
     scale = hn::LoadU(D(), c.scale + p * kWidth);
   }
@@ -142,7 +145,7 @@ HWY_INLINE V mac(const WShare<kParts>& w, int i, const XPart<Dot>& x, V sum) {
 
 // Rows of W as they lie in the file; for rows after which there are 120 more bytes of codes and 15 of scales.
 struct FileInt8 {
-  static constexpr bool kBlocked = false, kFour = false;
+  static constexpr bool kFour = false;
   template <int kParts>
   using Share = WShare<kParts>;
   const uint8_t *codes, *scales;

@@ -18,52 +18,52 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Tiles: rows of x by rows of W, as many sums as registers hold.
+// Few rows of x: weights are converted in registers, once a tile of rows of x and kCols rows of W, whose sums hide each
+// other's latency. What a conversion needs of the registers and of the time decides how many rows of x a tile has
+// (kTile), and from how many on laying out pays (above kMost).
 //
-// With few rows of x, weights are converted in registers, once a tile: kFewCols rows of W beside each other, whose sums
-// hide each other's latency. What a conversion needs of the registers and of the time decides how many rows of x a tile
-// has, and from how many on laying out pays.
-constexpr int kFewCols = kWidth == 16 ? 4 : 2;
+// Up to kStream rows of x meet each row of W from end to end, so that W is read as one stream. More meet some rows of W
+// a block of columns at a time: x stays in the first-level cache where its loads are what counts.
+constexpr int kCols = kWidth == 16 ? 4 : 2;
 template <class Codec>
 struct Few {
-  static constexpr int kTile = 6, kMost = 48, kParts = 1;
+  static constexpr int kTile = 6, kStream = kWidth == 16 ? kTile : 2, kMost = 48;
 };
 template <>
 struct Few<Fp8> {
-  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = 20, kParts = 1;
+  static constexpr int kTile = 4, kMost = 20, kStream = FourSteps<Fp8>::kHas ? kMost : 2;
 };
 template <>
 struct Few<Nvfp4> {  // times float32
-  static constexpr int kTile = kWidth == 16 ? 6 : 2, kMost = kWidth == 16 ? 48 : 6, kParts = kRegs;
+  static constexpr int kTile = kWidth == 16 ? 6 : 2, kMost = kWidth == 16 ? 48 : 6, kStream = kMost;
 };
 struct FewInt8 {
-  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = kWidth == 16 ? 8 : 12;
+  static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = 12;
+  static constexpr int cols(int tile) { return tile == 1 ? kCols : kWidth == 16 ? 2 : 1; }
 };
-constexpr int kInt8Cols = kWidth == 16 ? 2 : 1;
 
-// Few rows of x with rows n0 .. n1 of W as they lie in the file, kMostRows of W at a time.
-template <class File, int kMost, int kN, int kParts, int kMostRows, class X>
-void file_rows(const Product& p, index n0, index n1, const X& x) {
-  for (index n = n0; n < n1; n += kMostRows)
-    all_rows<kMost, kN, kParts>(p, n, File(p.w, n), int(std::min<index>(kMostRows, n1 - n)), x);
-}
-
-// Rows of W that several rows of x meet a block of columns at a time.
-constexpr int kBesideRows = 16;
+// Rows of W that several tiles of x meet while they are in the first-level cache, or by blocks of columns.
+constexpr index kStreamRows = 8, kBlockedRows = 16;
 
 // Few rows of x with rows n0 .. n1 of W: converted in registers, or, where that does not cover them, decoded first.
 template <class Codec>
 void real_product(const Product& p, index n0, index n1, const XReal& x, float* space) {
-  const bool whole_steps = p.w.cols % 16 == 0, alone = p.y.rows == 1;
-  const index most = alone ? kFileRows : kBesideRows;
+  using F = Few<Codec>;
+  const bool whole_steps = p.w.cols % 16 == 0, stream = p.y.rows <= F::kStream;
+  const index most = stream ? kStreamRows : kBlockedRows;
   for (index n = n0; n < n1; n += most) {
     const index end = std::min(n + most, n1);
-    if (whole_steps && alone)
-      one_row<kFewCols>(p, n, end, FileReal<Codec, true>(p.w, n), x);
-    else if (whole_steps)
-      file_rows<FileReal<Codec>, Few<Codec>::kTile, kFewCols, Few<Codec>::kParts, kBesideRows>(p, n, end, x);
+    if (whole_steps && stream)
+      each_tile<std::min(F::kTile, F::kStream)>(p.y.rows, [&](auto m, index t) HWY_ATTR {
+        end_to_end<m, kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, true>(p.w, n), x.from(t));
+      });
+    else if constexpr (F::kStream < F::kMost)
+      if (whole_steps)
+        each_tile<F::kTile>(p.y.rows, [&](auto m, index t) HWY_ATTR {
+          by_blocks<m, kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, false>(p.w, n), x.from(t));
+        });
     // NaNs are looked for afterwards, when the rows are in the cache; four steps at a time convert them.
-    if (alone && FileReal<Codec, true>::kFour && p.w.cols % (64 * p.w.k_segments) == 0) continue;
+    if (FourSteps<Codec>::kHas && p.w.cols % (64 * p.w.k_segments) == 0) continue;
     if (whole_steps && is_plain<Codec>(p.w.data + n * index(p.w.row_bytes()), (end - n) * p.w.cols)) continue;
     const index length = p.w.k_segments * p.steps * 16;
     for (index i = n; i < end; ++i) {
@@ -71,7 +71,9 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
       decode_real<Codec>(p.w, i, row);
       std::fill(row + p.w.cols, row + length, 0.0f);
     }
-    all_rows<2, 1, kRegs>(p, n, PanelReal{space, p.steps, length}, int(end - n), x);
+    each_tile<2>(p.y.rows, [&](auto m, index t) HWY_ATTR {
+      end_to_end<m, 1>(p, p.y.row_range(t, t + m), n, end, PanelReal{space, p.steps, length}, x.from(t));
+    });
   }
 }
 
@@ -104,10 +106,11 @@ index with_room_bytes(const Matrix& w) {
 template <class Dot>
 void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, std::byte* space) {
   const auto run = [&](const Product& q, index begin, index end) {
-    if (q.y.rows == 1)
-      one_row<kFewCols>(q, begin, end, FileInt8(q.w, begin), x);
-    else
-      file_rows<FileInt8, FewInt8::kTile, kInt8Cols, kRegs, kFileRows>(q, begin, end, x);
+    for (index n = begin; n < end; n += kStreamRows)
+      each_tile<FewInt8::kTile>(q.y.rows, [&](auto m, index t) HWY_ATTR {
+        end_to_end<m, FewInt8::cols(m)>(q, q.y.row_range(t, t + m), n, std::min(n + kStreamRows, end), FileInt8(q.w, n),
+                                        x.from(t));
+      });
   };
   const index roomy = std::clamp(rows_with_room(p.w), n0, n1);
   run(p, n0, roomy);
@@ -214,7 +217,7 @@ void prepare(const Job& job, Rows x, index piece) {
 // Bytes that a thread needs for a job.
 size_t space_of(const Job& job) {
   const Matrix& w = *job.group.w;
-  if (job.way == Way::real) return size_t(kBesideRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
+  if (job.way == Way::real) return size_t(kBlockedRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
   if (job.way == Way::int8) return size_t(with_room_bytes(w));
   return with_kind(job.way, [&](auto kind) HWY_ATTR { return OuterLayout<decltype(kind)>(w).bytes(); });
 }

@@ -22,8 +22,8 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Most rows of W that tile_rows takes, and those read from the file at a time; most runs of columns.
-constexpr int kPanelRows = 32, kFileRows = 4, kMostRuns = 8;
+// Most rows of W that by_blocks takes; most runs of columns.
+constexpr int kPanelRows = 16, kMostRuns = 8;
 
 // How far ahead weights are asked for where they are read in the order of memory.
 constexpr index kAskAhead = 16 << 10;
@@ -39,7 +39,12 @@ struct Product {
 // is made of, from `part` on.
 template <int kM, int kN, int kParts, class W, class X>
 HWY_INLINE void accumulate(const W& w, const X& x, index begin, index end, int part, V (&sum)[kN][kM][kParts]) {
-  for (index k = begin; k < end; ++k) {
+  index k = begin;
+  if constexpr (W::kFour) {
+    const typename W::Four four;
+    for (; k + 4 <= end; k += 4) w.template add_four<kM, kN>(four, k, x, sum);
+  }
+  for (; k < end; ++k) {
     typename W::template Share<kParts> wk[kN];
     w.template ask_ahead<kN>(k);
     NEMOTRON_UNROLL
@@ -56,62 +61,62 @@ HWY_INLINE void accumulate(const W& w, const X& x, index begin, index end, int p
   }
 }
 
-// The same for run `run`, with sums[n][m][16] in memory.
-template <int kM, int kN, int kParts, class W, class X>
+// The same for one register of a sum and for run `run`, with sums[n][m][16] in memory.
+template <int kM, int kN, class W, class X>
 HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, int part, float* sums) {
   const D d;
-  V sum[kN][kM][kParts];
+  V sum[kN][kM][1];
+  const auto place = [&](int n, int m) HWY_ATTR { return sums + (n * kM + m) * 16 + part * kWidth; };
   NEMOTRON_UNROLL
   for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
-  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
-  for (int i = 0; i < kParts; ++i)
-    sum[n][m][i] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
-  accumulate<kM, kN, kParts>(w.run(run), x.run(run), begin, end, part, sum);
+  for (int m = 0; m < kM; ++m) sum[n][m][0] = begin == 0 ? hn::Zero(d) : hn::LoadU(d, place(n, m));
+  accumulate<kM, kN, 1>(w.run(run), x.run(run), begin, end, part, sum);
   NEMOTRON_UNROLL
   for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
-  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
-  for (int i = 0; i < kParts; ++i) hn::StoreU(sum[n][m][i], d, sums + (n * kM + m) * 16 + (part + i) * kWidth);
+  for (int m = 0; m < kM; ++m) hn::StoreU(sum[n][m][0], d, place(n, m));
 }
 
-// y[0 .. kN] from one row of x and kN rows of W. Nothing but the result goes through memory: where columns are few, the
-// way from the sums to it is most of the time.
-template <int kN, class W, class X>
-HWY_INLINE void one_row_group(const Product& p, const W& w, const X& x, float* y) {
-  static_assert(kN == 1 || kN == 2 || kN == 4);
-  V4 total[kMostRuns];
+// y[0 .. kM, n .. n + kN] from kM rows of x and kN rows of W. Nothing but the result goes through memory: where columns
+// are few, the way from the sums to it is most of the time.
+template <int kM, int kN, class W, class X>
+HWY_INLINE void group_end_to_end(const Product& p, Rows y, index n, const W& w, const X& x) {
+  constexpr int kCount = kM * kN, kFours = (kCount + 3) / 4;
+  V4 total[kMostRuns][kFours];
   const int runs = p.w.k_segments;
   for (int run = 0; run < runs; ++run) {
-    V sum[kN][1][kRegs];
+    V sum[kN][kM][kRegs];
     NEMOTRON_UNROLL
-    for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
-    for (int i = 0; i < kRegs; ++i) sum[n][0][i] = hn::Zero(D());
-    index done = 0;
-    if constexpr (W::kFour) {
-      const typename W::Four four;
-      for (; done + 4 <= p.steps; done += 4) w.run(run).template add_four<kN>(four, done, x.run(run), sum);
+    for (int i = 0; i < kCount; ++i) NEMOTRON_UNROLL
+    for (int j = 0; j < kRegs; ++j) sum[i / kM][i % kM][j] = hn::Zero(D());
+    accumulate<kM, kN, kRegs>(w.run(run), x.run(run), 0, p.steps, 0, sum);
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kFours; ++i) {
+      Sums s[4];
+      NEMOTRON_UNROLL
+      for (int j = 0; j < 4 * kRegs; ++j) {
+        const int from = std::min(4 * i + j / kRegs, kCount - 1);
+        s[j / kRegs].r[j % kRegs] = sum[from / kM][from % kM][j % kRegs];
+      }
+      total[run][i] = total4(fold(s[0]), fold(s[1]), fold(s[2]), fold(s[3]));
     }
-    accumulate<1, kN, kRegs>(w.run(run), x.run(run), done, p.steps, 0, sum);
-    Sums s[kN];
-    NEMOTRON_UNROLL
-    for (int n = 0; n < kN; ++n) NEMOTRON_UNROLL
-    for (int i = 0; i < kRegs; ++i) s[n].r[i] = sum[n][0][i];
-    total[run] = total4(fold(s[0]), fold(s[1 % kN]), fold(s[2 % kN]), fold(s[3 % kN]));
   }
   for (int stride = 1; stride < runs; stride *= 2)
-    for (int run = 0; run < runs; run += 2 * stride) total[run] = hn::Add(total[run], total[run + stride]);
-  float out[4];
-  hn::StoreU(X::finish(total[0], p.w), D4(), out);
+    for (int run = 0; run < runs; run += 2 * stride) NEMOTRON_UNROLL
+  for (int i = 0; i < kFours; ++i) total[run][i] = hn::Add(total[run][i], total[run + stride][i]);
+  float out[kFours * 4];
   NEMOTRON_UNROLL
-  for (int n = 0; n < kN; ++n) y[n] = out[n];
+  for (int i = 0; i < kFours; ++i) hn::StoreU(X::finish(total[0][i], p.w), D4(), out + 4 * i);
+  NEMOTRON_UNROLL
+  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+  for (int j = 0; j < kN; ++j) y.row<float>(m)[n + j] = out[j * kM + m];
 }
 
-// y[n0 .. n1] from one row of x, kN rows of W beside each other and what is left one by one.
-template <int kN, class W, class X>
-HWY_NOINLINE void one_row(const Product& p, index n0, index n1, const W& w, const X& x) {
-  float* y = p.y.row<float>(0);
+// y[0 .. kM, n0 .. n1] from kM rows of x, kN rows of W beside each other from end to end and what is left one by one.
+template <int kM, int kN, class W, class X>
+HWY_NOINLINE void end_to_end(const Product& p, Rows y, index n0, index n1, const W& w, const X& x) {
   index n = n0;
-  for (; n + kN <= n1; n += kN) one_row_group<kN>(p, w.from(n - n0), x, y + n);
-  for (; n < n1; ++n) one_row_group<1>(p, w.from(n - n0), x, y + n);
+  for (; n + kN <= n1; n += kN) group_end_to_end<kM, kN>(p, y, n, w.from(n - n0), x);
+  for (; n < n1; ++n) group_end_to_end<kM, 1>(p, y, n, w.from(n - n0), x);
 }
 
 // out[i] = the total of sums[i][16], for i < count to the next multiple of four.
@@ -123,45 +128,34 @@ HWY_INLINE void totals(const float* sums, int count, float* out) {
   }
 }
 
-// y[0..kM, n..n+count] from kM rows of x and `count` rows of W, kN beside each other and what is left one by one.
-// Blocked, all pass over one block of columns of x, which stays in the first-level cache; else each group of rows from
-// end to end.
-template <int kM, int kN, int kParts, class W, class X>
-HWY_NOINLINE void tile_rows(const Product& p, Rows y, index n, const W& w, int count, const X& x) {
+// The same for up to kPanelRows rows of W, which all pass over one block of columns of x: it stays in the first-level
+// cache.
+template <int kM, int kN, class W, class X>
+HWY_NOINLINE void by_blocks(const Product& p, Rows y, index n0, index n1, const W& w, const X& x) {
+  const int count = int(n1 - n0);
   HWY_ALIGN float sums[kPanelRows * kM * 16];
-  static_assert(kMostRuns * kFileRows <= kPanelRows);
   float out[kMostRuns][kPanelRows * kM + 4];
   const int runs = p.w.k_segments;
-  const auto group = [&](auto rows, int j, int run, index begin, index end, float* to) HWY_ATTR {
-    for (int part = 0; part < kRegs; part += kParts) tile<kM, rows, kParts>(w.from(j), x, run, begin, end, part, to);
-  };
-  const auto groups = [&](const auto& f) HWY_ATTR {
-    int j = 0;
-    for (; j + kN <= count; j += kN) f(std::integral_constant<int, kN>(), j);
-    if constexpr (kN > 1)
-      for (; j < count; ++j) f(std::integral_constant<int, 1>(), j);
-  };
-  if constexpr (W::kBlocked) {
-    const index blocks = (p.steps + X::kBlockSteps - 1) / X::kBlockSteps;
-    for (int run = 0; run < runs; ++run) {
-      for (index block = 0; block < blocks; ++block)
-        groups([&](auto rows, int j) HWY_ATTR {
-          group(rows, j, run, p.steps * block / blocks, p.steps * (block + 1) / blocks, sums + j * kM * 16);
-        });
-      totals(sums, count * kM, out[run]);
+  for (int run = 0; run < runs; ++run) {
+    for (index begin = 0; begin < p.steps; begin += X::kBlockSteps) {
+      const index end = std::min(begin + X::kBlockSteps, p.steps);
+      const auto group = [&](auto rows, int j) HWY_ATTR {
+        for (int part = 0; part < kRegs; ++part)
+          tile<kM, rows>(w.from(j), x, run, begin, end, part, sums + j * kM * 16);
+      };
+      int j = 0;
+      for (; j + kN <= count; j += kN) group(std::integral_constant<int, kN>(), j);
+      if constexpr (kN > 1)
+        for (; j < count; ++j) group(std::integral_constant<int, 1>(), j);
     }
-  } else {
-    groups([&](auto rows, int j) HWY_ATTR {
-      for (int run = 0; run < runs; ++run) group(rows, j, run, 0, p.steps, sums + (run * count + j) * kM * 16);
-    });
-    for (int run = 0; run < runs; ++run) totals(sums + run * count * kM * 16, count * kM, out[run]);
+    totals(sums, count * kM, out[run]);
   }
   for (int stride = 1; stride < runs; stride *= 2)
     for (int run = 0; run < runs; run += 2 * stride)
       for (int i = 0; i < count * kM; ++i) out[run][i] += out[run + stride][i];
   for (int i = 0; i < count * kM; i += 4) hn::StoreU(X::finish(hn::LoadU(D4(), out[0] + i), p.w), D4(), out[0] + i);
   for (int j = 0; j < count; ++j)
-    for (int m = 0; m < kM; ++m) y.row<float>(m)[n + j] = out[0][j * kM + m];
+    for (int m = 0; m < kM; ++m) y.row<float>(m)[n0 + j] = out[0][j * kM + m];
 }
 
 // Calls f(std::integral_constant<int, n>) for n = count, which is 1 .. kMost.
@@ -181,14 +175,11 @@ struct Tiles {
   index size(index i) const { return begin(i + 1) - begin(i); }
 };
 
-// All rows of x, in tiles of up to kMost rows.
-template <int kMost, int kN, int kParts, class W, class X>
-HWY_INLINE void all_rows(const Product& p, index n, const W& w, int count, const X& x) {
-  const Tiles<kMost> t{p.y.rows};
-  for (index i = 0; i < t.tiles; ++i)
-    with_count<kMost>(t.size(i), [&](auto m) HWY_ATTR {
-      tile_rows<m, kN, kParts>(p, p.y.row_range(t.begin(i), t.begin(i + 1)), n, w, count, x.from(t.begin(i)));
-    });
+// Calls f(std::integral_constant<int, rows>, first row) for tiles of up to kMost rows.
+template <int kMost, class F>
+HWY_INLINE void each_tile(index rows, const F& f) {
+  const Tiles<kMost> t{rows};
+  for (index i = 0; i < t.tiles; ++i) with_count<kMost>(t.size(i), [&](auto m) HWY_ATTR { f(m, t.begin(i)); });
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ struct Sixteen<Fp8> {
   }
 };
 
-// Formats that have a faster conversion, of four steps at a time, for one row of x.
+// Formats that have a faster conversion, of four steps at a time.
 template <class Codec>
 struct FourSteps {
   static constexpr bool kHas = false;
@@ -204,13 +204,12 @@ HWY_INLINE V mac(const RealShare<kParts>& w, int i, V x, V sum) {
   return fma(x, w.part[i], sum);
 }
 
-// Rows of W as they lie in the file, of whole steps. Alone, a row of x meets one group of them after the other from end
-// to end; several rows of x meet many rows of W a block of columns at a time.
-template <class Codec, bool kAlone = false>
+// Rows of W as they lie in the file, of whole steps, read as one stream or a block of columns at a time.
+template <class Codec, bool kStream = true>
 struct FileReal {
-  static constexpr bool kBlocked = !kAlone, kScaled = std::is_same_v<Codec, Nvfp4>;
+  static constexpr bool kScaled = std::is_same_v<Codec, Nvfp4>;
   using Four = FourSteps<Codec>;
-  static constexpr bool kFour = kAlone && Four::kHas;
+  static constexpr bool kFour = Four::kHas;
   static constexpr index kStep = Sixteen<Codec>::kStep;
   template <int kParts>
   using Share = RealShare<kParts>;
@@ -233,26 +232,30 @@ struct FileReal {
     f.first = s * steps;
     return f;
   }
-  // Alone, asks for weights further on in the order of memory, which is one stream then whatever is read beside each
-  // other; load() asks for the same columns of the next rows else.
+  // As one stream, asks for weights further on in the order of memory, whatever is read beside each other; load() asks
+  // for the same columns of the next rows else.
   template <int kN>
   HWY_INLINE void ask_ahead(index k) const {
     constexpr index kBytes = kN * kStep;
-    if constexpr (kAlone)
+    if constexpr (kStream)
       for (index i = 0; i < kBytes; i += 64) hwy::Prefetch(codes + kAskAhead + (first + k) * kBytes + i);
   }
-  // sum[n] += four steps from k on of kN rows with one row of x.
-  template <int kN, class X>
-  HWY_INLINE void add_four(const Four& four, index k, const X& x, V (&sum)[kN][1][kRegs]) const {
-    const uint8_t* ahead = codes + kAskAhead + (first + k) * kN * kStep;
-    const V xs[4] = {x.load(0, k, 0), x.load(0, k + 1, 0), x.load(0, k + 2, 0), x.load(0, k + 3, 0)};
+  // sum[n][m] += four steps from k on of kN rows with kM rows of x.
+  template <int kM, int kN, class X>
+  HWY_INLINE void add_four(const Four& four, index k, const X& x, V (&sum)[kN][kM][kRegs]) const {
+    static_assert(kStream);
+    V w[kN][4];
     NEMOTRON_UNROLL
     for (int n = 0; n < kN; ++n) {
-      hwy::Prefetch(ahead + n * 4 * kStep);
-      V w[4];
-      four.decode(codes + (n * stride + first + k) * kStep, w);
+      hwy::Prefetch(codes + kAskAhead + ((first + k) * kN + n * 4) * kStep);
+      four.decode(codes + (n * stride + first + k) * kStep, w[n]);
+    }
+    NEMOTRON_UNROLL
+    for (int s = 0; s < 4; ++s) NEMOTRON_UNROLL
+    for (int m = 0; m < kM; ++m) {
+      const V xs = x.load(m, k + s, 0);
       NEMOTRON_UNROLL
-      for (int s = 0; s < 4; ++s) sum[n][0][0] = fma(xs[s], w[s], sum[n][0][0]);
+      for (int n = 0; n < kN; ++n) sum[n][m][0] = fma(xs, w[n][s], sum[n][m][0]);
     }
   }
   HWY_INLINE void load16(index step, Sums& w) const {
@@ -266,7 +269,7 @@ struct FileReal {
   template <int kN, int kParts>
   HWY_INLINE void load(int n, index k, int part, RealShare<kParts>& w) const {
     const index step = n * stride + first + k;
-    if (!kAlone && part == 0) hwy::Prefetch(codes + (step + kN * stride) * kStep);
+    if (!kStream && part == 0) hwy::Prefetch(codes + (step + kN * stride) * kStep);
     if constexpr (kScaled) {
       static_assert(kParts == kRegs);
       Sums v;
@@ -280,7 +283,7 @@ struct FileReal {
 
 // A panel of rows of W, each padded with zeros.
 struct PanelReal {
-  static constexpr bool kBlocked = true;
+  static constexpr bool kFour = false;
   template <int kParts>
   using Share = RealShare<kParts>;
   const float* row;
