@@ -123,10 +123,7 @@ struct XPart {
   V32 start;
   V scale;
   HWY_INLINE XPart(const XChunk& c, int p) : chunk(c), part(p) {
-    for (int q = 0; q < 4; ++q) {
-      codes[q] = hn::LoadU(hn::Repartition<int8_t, D>(), c.codes[q] + p * kWidth * 4);
-      if constexpr (kWidth == 16) asm("" : "+v"(codes[q].raw));
-    }
+    for (int q = 0; q < 4; ++q) codes[q] = hn::LoadU(hn::Repartition<int8_t, D>(), c.codes[q] + p * kWidth * 4);
     start = hn::LoadU(D32(), c.start + p * kWidth);
     scale = hn::LoadU(D(), c.scale + p * kWidth);
   }
@@ -304,7 +301,16 @@ struct XInt8 {
   index steps, stride;  // chunks a run, a row
   HWY_INLINE XInt8 from(index t) const { return {row + t * stride, steps, stride}; }
   HWY_INLINE XInt8 run(index s) const { return {row + s * steps, steps, stride}; }
-  HWY_INLINE XPart<Dot> load(int m, index k, int part) const { return {row[m * stride + k], part}; }
+  // One of kM rows. For several, half of the time would go into loads: their codes are kept where registers are many.
+  template <int kM>
+  HWY_INLINE XPart<Dot> load(int m, index k, int part) const {
+    XPart<Dot> x(row[m * stride + k], part);
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+    if constexpr (kM > 1)
+      for (int q = 0; q < 4; ++q) asm("" : "+v"(x.codes[q].raw));
+#endif
+    return x;
+  }
   // Weights count twice in their codes.
   static HWY_INLINE V4 finish(V4 total, const Matrix& w) {
     return hn::Mul(hn::Add(total, hn::Zero(D4())), hn::Set(D4(), w.scale * 0.5f));

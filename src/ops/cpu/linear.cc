@@ -42,30 +42,16 @@ struct FewInt8 {
   static constexpr int cols(int tile) { return tile == 1 ? kCols : kWidth == 16 ? 2 : 1; }
 };
 
-// Rows of W that several tiles of x meet while they are in the first-level cache, or by blocks of columns.
-constexpr index kStreamRows = 8, kBlockedRows = 16;
+// Rows of W that stay in the first-level cache to be met again, those that go by blocks of columns, and those that are
+// decoded at a time.
+constexpr index kStreamRows = 8, kBlockedRows = 16, kDecodedRows = 16;
 
-// Few rows of x with rows n0 .. n1 of W: converted in registers, or, where that does not cover them, decoded first.
+// Few rows of x with rows n0 .. n1 of W, decoded first.
 template <class Codec>
-void real_product(const Product& p, index n0, index n1, const XReal& x, float* space) {
-  using F = Few<Codec>;
-  const bool whole_steps = p.w.cols % 16 == 0, stream = p.y.rows <= F::kStream;
-  const index most = stream ? kStreamRows : kBlockedRows;
-  for (index n = n0; n < n1; n += most) {
-    const index end = std::min(n + most, n1);
-    if (whole_steps && stream)
-      each_tile<std::min(F::kTile, F::kStream)>(p.y.rows, [&](auto m, index t) HWY_ATTR {
-        end_to_end<m, kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, true>(p.w, n), x.from(t));
-      });
-    else if constexpr (F::kStream < F::kMost)
-      if (whole_steps)
-        each_tile<F::kTile>(p.y.rows, [&](auto m, index t) HWY_ATTR {
-          by_blocks<m, kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, false>(p.w, n), x.from(t));
-        });
-    // NaNs are looked for afterwards, when the rows are in the cache; four steps at a time convert them.
-    if (FourSteps<Codec>::kHas && p.w.cols % (64 * p.w.k_segments) == 0) continue;
-    if (whole_steps && is_plain<Codec>(p.w.data + n * index(p.w.row_bytes()), (end - n) * p.w.cols)) continue;
-    const index length = p.w.k_segments * p.steps * 16;
+void decoded_product(const Product& p, index n0, index n1, const XReal& x, float* space) {
+  const index length = p.w.k_segments * p.steps * 16;
+  for (index n = n0; n < n1; n += kDecodedRows) {
+    const index end = std::min(n + kDecodedRows, n1);
     for (index i = n; i < end; ++i) {
       float* row = space + (i - n) * length;
       decode_real<Codec>(p.w, i, row);
@@ -74,6 +60,31 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
     each_tile<2>(p.y.rows, [&](auto m, index t) HWY_ATTR {
       end_to_end<m, 1>(p, p.y.row_range(t, t + m), n, end, PanelReal{space, p.steps, length}, x.from(t));
     });
+  }
+}
+
+// Few rows of x with rows n0 .. n1 of W: converted in registers, but for rows which that does not cover.
+template <class Codec>
+void real_product(const Product& p, index n0, index n1, const XReal& x, float* space) {
+  using F = Few<Codec>;
+  if (p.w.cols % 16 != 0) return decoded_product<Codec>(p, n0, n1, x, space);
+  constexpr int kStreamTile = std::min(F::kTile, F::kStream);
+  const bool stream = p.y.rows <= F::kStream, covered = converts_all<Codec>(p.w);
+  const bool once = covered && p.y.rows <= kStreamTile;
+  const index most = !stream ? kBlockedRows : once ? n1 - n0 : kStreamRows;
+  for (index n = n0; n < n1; n += most) {
+    const index end = std::min(n + most, n1);
+    if (stream)
+      each_tile<kStreamTile>(p.y.rows, [&](auto m, index t) HWY_ATTR {
+        end_to_end<m, kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, true>(p.w, n), x.from(t));
+      });
+    else if constexpr (F::kStream < F::kMost)
+      each_tile<F::kTile>(p.y.rows, [&](auto m, index t) HWY_ATTR {
+        by_blocks<m, kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, false>(p.w, n), x.from(t));
+      });
+    // Afterwards, when the rows are in the cache.
+    if (!covered && !is_plain<Codec>(p.w.data + n * index(p.w.row_bytes()), (end - n) * p.w.cols))
+      decoded_product<Codec>(p, n, end, x, space);
   }
 }
 
@@ -106,9 +117,10 @@ index with_room_bytes(const Matrix& w) {
 template <class Dot>
 void int8_product(const Product& p, index n0, index n1, const XInt8<Dot>& x, std::byte* space) {
   const auto run = [&](const Product& q, index begin, index end) {
-    for (index n = begin; n < end; n += kStreamRows)
+    const index most = q.y.rows <= FewInt8::kTile ? end - begin : kStreamRows;
+    for (index n = begin; n < end; n += most)
       each_tile<FewInt8::kTile>(q.y.rows, [&](auto m, index t) HWY_ATTR {
-        end_to_end<m, FewInt8::cols(m)>(q, q.y.row_range(t, t + m), n, std::min(n + kStreamRows, end), FileInt8(q.w, n),
+        end_to_end<m, FewInt8::cols(m)>(q, q.y.row_range(t, t + m), n, std::min(n + most, end), FileInt8(q.w, n),
                                         x.from(t));
       });
   };
@@ -217,7 +229,7 @@ void prepare(const Job& job, Rows x, index piece) {
 // Bytes that a thread needs for a job.
 size_t space_of(const Job& job) {
   const Matrix& w = *job.group.w;
-  if (job.way == Way::real) return size_t(kBlockedRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
+  if (job.way == Way::real) return size_t(kDecodedRows * w.k_segments * real_steps(w) * 16) * sizeof(float);
   if (job.way == Way::int8) return size_t(with_room_bytes(w));
   return with_kind(job.way, [&](auto kind) HWY_ATTR { return OuterLayout<decltype(kind)>(w).bytes(); });
 }

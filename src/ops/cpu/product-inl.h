@@ -53,7 +53,7 @@ HWY_INLINE void accumulate(const W& w, const X& x, index begin, index end, int p
     for (int m = 0; m < kM; ++m) {
       NEMOTRON_UNROLL
       for (int i = 0; i < kParts; ++i) {
-        const auto xk = x.load(m, k, part + i);
+        const auto xk = x.template load<kM>(m, k, part + i);
         NEMOTRON_UNROLL
         for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
       }
@@ -81,7 +81,15 @@ HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, 
 template <int kM, int kN, class W, class X>
 HWY_INLINE void group_end_to_end(const Product& p, Rows y, index n, const W& w, const X& x) {
   constexpr int kCount = kM * kN, kFours = (kCount + 3) / 4;
-  V4 total[kMostRuns][kFours];
+  const auto finish = [&](const V4(&total)[kFours]) HWY_ATTR {
+    float out[kFours * 4];
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kFours; ++i) hn::StoreU(X::finish(total[i], p.w), D4(), out + 4 * i);
+    NEMOTRON_UNROLL
+    for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
+    for (int j = 0; j < kN; ++j) y.row<float>(m)[n + j] = out[j * kM + m];
+  };
+  V4 totals[kMostRuns][kFours];
   const int runs = p.w.k_segments;
   for (int run = 0; run < runs; ++run) {
     V sum[kN][kM][kRegs];
@@ -89,6 +97,7 @@ HWY_INLINE void group_end_to_end(const Product& p, Rows y, index n, const W& w, 
     for (int i = 0; i < kCount; ++i) NEMOTRON_UNROLL
     for (int j = 0; j < kRegs; ++j) sum[i / kM][i % kM][j] = hn::Zero(D());
     accumulate<kM, kN, kRegs>(w.run(run), x.run(run), 0, p.steps, 0, sum);
+    V4 total[kFours];
     NEMOTRON_UNROLL
     for (int i = 0; i < kFours; ++i) {
       Sums s[4];
@@ -97,18 +106,16 @@ HWY_INLINE void group_end_to_end(const Product& p, Rows y, index n, const W& w, 
         const int from = std::min(4 * i + j / kRegs, kCount - 1);
         s[j / kRegs].r[j % kRegs] = sum[from / kM][from % kM][j % kRegs];
       }
-      total[run][i] = total4(fold(s[0]), fold(s[1]), fold(s[2]), fold(s[3]));
+      total[i] = total4(fold(s[0]), fold(s[1]), fold(s[2]), fold(s[3]));
     }
+    if (runs == 1) return finish(total);
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kFours; ++i) totals[run][i] = total[i];
   }
   for (int stride = 1; stride < runs; stride *= 2)
     for (int run = 0; run < runs; run += 2 * stride) NEMOTRON_UNROLL
-  for (int i = 0; i < kFours; ++i) total[run][i] = hn::Add(total[run][i], total[run + stride][i]);
-  float out[kFours * 4];
-  NEMOTRON_UNROLL
-  for (int i = 0; i < kFours; ++i) hn::StoreU(X::finish(total[0][i], p.w), D4(), out + 4 * i);
-  NEMOTRON_UNROLL
-  for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
-  for (int j = 0; j < kN; ++j) y.row<float>(m)[n + j] = out[j * kM + m];
+  for (int i = 0; i < kFours; ++i) totals[run][i] = hn::Add(totals[run][i], totals[run + stride][i]);
+  finish(totals[0]);
 }
 
 // y[0 .. kM, n0 .. n1] from kM rows of x, kN rows of W beside each other from end to end and what is left one by one.

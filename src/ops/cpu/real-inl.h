@@ -253,7 +253,7 @@ struct FileReal {
     NEMOTRON_UNROLL
     for (int s = 0; s < 4; ++s) NEMOTRON_UNROLL
     for (int m = 0; m < kM; ++m) {
-      const V xs = x.load(m, k + s, 0);
+      const V xs = x.template load<kM>(m, k + s, 0);
       NEMOTRON_UNROLL
       for (int n = 0; n < kN; ++n) sum[n][m][0] = fma(xs, w[n][s], sum[n][m][0]);
     }
@@ -298,7 +298,13 @@ struct PanelReal {
   }
 };
 
-// Whether the conversion in registers covers `count` weights in a row: all but FP8 with a NaN.
+// Whether the conversion in registers covers all codes of W: for FP8, if all steps go four at a time.
+template <class Codec>
+bool converts_all(const Matrix& w) {
+  return !std::is_same_v<Codec, Fp8> || (FourSteps<Codec>::kHas && w.cols % (64 * w.k_segments) == 0);
+}
+
+// Whether it covers `count` weights in a row: all but FP8 with a NaN.
 template <class Codec>
 bool is_plain(const uint8_t* codes, index count) {
   if constexpr (std::is_same_v<Codec, Fp8>) {
@@ -345,6 +351,7 @@ struct XReal {
   index steps, stride;  // steps a run; floats between rows
   HWY_INLINE XReal from(index t) const { return {row + t * stride, steps, stride}; }
   HWY_INLINE XReal run(index s) const { return {row + s * steps * 16, steps, stride}; }
+  template <int>
   HWY_INLINE V load(int m, index k, int part) const {
     V x = hn::LoadU(D(), row + m * stride + k * 16 + part * kWidth);
 #if HWY_ARCH_X86 && !HWY_COMPILER_MSVC
