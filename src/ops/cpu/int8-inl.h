@@ -117,12 +117,11 @@ HWY_INLINE void decode_part(const uint8_t* codes, const uint8_t* scales, int par
 
 template <class Dot>
 struct XPart {
-  const XChunk& chunk;
-  int part;
   hn::Vec<hn::Repartition<int8_t, D>> codes[4];
   V32 start;
   V scale;
-  HWY_INLINE XPart(const XChunk& c, int p) : chunk(c), part(p) {
+  HWY_INLINE XPart() = default;
+  HWY_INLINE XPart(const XChunk& c, int p) {
     for (int q = 0; q < 4; ++q) codes[q] = hn::LoadU(hn::Repartition<int8_t, D>(), c.codes[q] + p * kWidth * 4);
     start = hn::LoadU(D32(), c.start + p * kWidth);
     scale = hn::LoadU(D(), c.scale + p * kWidth);

@@ -24,7 +24,7 @@ namespace {
 //
 // Up to kStream rows of x meet each row of W from end to end, so that W is read as one stream. More meet some rows of W
 // a block of columns at a time: x stays in the first-level cache where its loads are what counts.
-constexpr int kCols = kWidth == 16 ? 4 : 2;
+constexpr int kCols = kWidth == 16 ? 4 : 2, kAloneCols = 4;
 template <class Codec>
 struct Few {
   static constexpr int kTile = 6, kStream = kWidth == 16 ? kTile : 2, kMost = 48;
@@ -39,7 +39,7 @@ struct Few<Nvfp4> {  // times float32
 };
 struct FewInt8 {
   static constexpr int kTile = kWidth == 16 ? 6 : 4, kMost = 12;
-  static constexpr int cols(int tile) { return tile == 1 ? kCols : kWidth == 16 ? 2 : 1; }
+  static constexpr int cols(int tile) { return tile == 1 ? kAloneCols : kWidth == 16 ? 2 : 1; }
 };
 
 // Rows of W that stay in the first-level cache to be met again, those that go by blocks of columns, and those that are
@@ -76,7 +76,8 @@ void real_product(const Product& p, index n0, index n1, const XReal& x, float* s
     const index end = std::min(n + most, n1);
     if (stream)
       each_tile<kStreamTile>(p.y.rows, [&](auto m, index t) HWY_ATTR {
-        end_to_end<m, kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, true>(p.w, n), x.from(t));
+        end_to_end<m, m == 1 ? kAloneCols : kCols>(p, p.y.row_range(t, t + m), n, end, FileReal<Codec, true>(p.w, n),
+                                                   x.from(t));
       });
     else if constexpr (F::kStream < F::kMost)
       each_tile<F::kTile>(p.y.rows, [&](auto m, index t) HWY_ATTR {

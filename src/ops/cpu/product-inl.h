@@ -45,17 +45,31 @@ HWY_INLINE void accumulate(const W& w, const X& x, index begin, index end, int p
     for (; k + 4 <= end; k += 4) w.template add_four<kM, kN>(four, k, x, sum);
   }
   for (; k < end; ++k) {
-    typename W::template Share<kParts> wk[kN];
+    using Share = typename W::template Share<kParts>;
     w.template ask_ahead<kN>(k);
-    NEMOTRON_UNROLL
-    for (int n = 0; n < kN; ++n) w.template load<kN>(n, k, part, wk[n]);
-    NEMOTRON_UNROLL
-    for (int m = 0; m < kM; ++m) {
+    if constexpr (kM == 1) {  // each share of W is used once: no need for registers to hold them all
+      decltype(x.template load<1>(0, k, part)) xk[kParts];
       NEMOTRON_UNROLL
-      for (int i = 0; i < kParts; ++i) {
-        const auto xk = x.template load<kM>(m, k, part + i);
+      for (int i = 0; i < kParts; ++i) xk[i] = x.template load<1>(0, k, part + i);
+      NEMOTRON_UNROLL
+      for (int n = 0; n < kN; ++n) {
+        Share wk;
+        w.template load<kN>(n, k, part, wk);
         NEMOTRON_UNROLL
-        for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
+        for (int i = 0; i < kParts; ++i) sum[n][0][i] = mac(wk, i, xk[i], sum[n][0][i]);
+      }
+    } else {
+      Share wk[kN];
+      NEMOTRON_UNROLL
+      for (int n = 0; n < kN; ++n) w.template load<kN>(n, k, part, wk[n]);
+      NEMOTRON_UNROLL
+      for (int m = 0; m < kM; ++m) {
+        NEMOTRON_UNROLL
+        for (int i = 0; i < kParts; ++i) {
+          const auto xk = x.template load<kM>(m, k, part + i);
+          NEMOTRON_UNROLL
+          for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
+        }
       }
     }
   }
