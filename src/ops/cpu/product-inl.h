@@ -35,8 +35,40 @@ struct Product {
   index steps;  // in each of the k_segments runs
 };
 
-// sum[n][m] += the steps begin .. end of kM rows of x with kN rows of W, for kParts of the kRegs registers that a sum
-// is made of, from `part` on.
+// sum[n][m] += step k of kM rows of x with kN rows of W, for kParts of the kRegs registers that a sum is made of, from
+// `part` on. With one row of x each share of W is used once, at once: registers need not hold them all.
+template <int kM, int kN, int kParts, class W, class X>
+HWY_INLINE void add_step(const W& w, const X& x, index k, int part, V (&sum)[kN][kM][kParts]) {
+  using Share = typename W::template Share<kParts>;
+  w.template ask_ahead<kN>(k);
+  if constexpr (kM == 1) {
+    decltype(x.template load<1>(0, k, part)) xk[kParts];
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kParts; ++i) xk[i] = x.template load<1>(0, k, part + i);
+    NEMOTRON_UNROLL
+    for (int n = 0; n < kN; ++n) {
+      Share wk;
+      w.template load<kN>(n, k, part, wk);
+      NEMOTRON_UNROLL
+      for (int i = 0; i < kParts; ++i) sum[n][0][i] = mac(wk, i, xk[i], sum[n][0][i]);
+    }
+  } else {
+    Share wk[kN];
+    NEMOTRON_UNROLL
+    for (int n = 0; n < kN; ++n) w.template load<kN>(n, k, part, wk[n]);
+    NEMOTRON_UNROLL
+    for (int m = 0; m < kM; ++m) {
+      NEMOTRON_UNROLL
+      for (int i = 0; i < kParts; ++i) {
+        const auto xk = x.template load<kM>(m, k, part + i);
+        NEMOTRON_UNROLL
+        for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
+      }
+    }
+  }
+}
+
+// The same for steps begin .. end.
 template <int kM, int kN, int kParts, class W, class X>
 HWY_INLINE void accumulate(const W& w, const X& x, index begin, index end, int part, V (&sum)[kN][kM][kParts]) {
   index k = begin;
@@ -44,38 +76,68 @@ HWY_INLINE void accumulate(const W& w, const X& x, index begin, index end, int p
     const typename W::Four four;
     for (; k + 4 <= end; k += 4) w.template add_four<kM, kN>(four, k, x, sum);
   }
-  for (; k < end; ++k) {
-    using Share = typename W::template Share<kParts>;
-    w.template ask_ahead<kN>(k);
-    if constexpr (kM == 1) {  // each share of W is used once: no need for registers to hold them all
-      decltype(x.template load<1>(0, k, part)) xk[kParts];
-      NEMOTRON_UNROLL
-      for (int i = 0; i < kParts; ++i) xk[i] = x.template load<1>(0, k, part + i);
-      NEMOTRON_UNROLL
-      for (int n = 0; n < kN; ++n) {
-        Share wk;
-        w.template load<kN>(n, k, part, wk);
-        NEMOTRON_UNROLL
-        for (int i = 0; i < kParts; ++i) sum[n][0][i] = mac(wk, i, xk[i], sum[n][0][i]);
-      }
-    } else {
-      Share wk[kN];
-      NEMOTRON_UNROLL
-      for (int n = 0; n < kN; ++n) w.template load<kN>(n, k, part, wk[n]);
-      NEMOTRON_UNROLL
-      for (int m = 0; m < kM; ++m) {
-        NEMOTRON_UNROLL
-        for (int i = 0; i < kParts; ++i) {
-          const auto xk = x.template load<kM>(m, k, part + i);
-          NEMOTRON_UNROLL
-          for (int n = 0; n < kN; ++n) sum[n][m][i] = mac(wk[n], i, xk, sum[n][m][i]);
-        }
-      }
+  for (; k < end; ++k) add_step<kM, kN, kParts>(w, x, k, part, sum);
+}
+
+// total[i / 4], lane i % 4 = the total of sum[i / kM][i % kM].
+template <int kM, int kN, int kFours>
+HWY_INLINE void totals(const V (&sum)[kN][kM][kRegs], V4 (&total)[kFours]) {
+  NEMOTRON_UNROLL
+  for (int i = 0; i < kFours; ++i) {
+    Sums s[4];
+    NEMOTRON_UNROLL
+    for (int j = 0; j < 4 * kRegs; ++j) {
+      const int from = std::min(4 * i + j / kRegs, kM * kN - 1);
+      s[j / kRegs].r[j % kRegs] = sum[from / kM][from % kM][j % kRegs];
     }
+    total[i] = total4(fold(s[0]), fold(s[1]), fold(s[2]), fold(s[3]));
   }
 }
 
-// The same for one register of a sum and for run `run`, with sums[n][m][16] in memory.
+// y[0 .. kM, n .. n + kN] from kM rows of x and kN rows of W. Nothing but the result goes through memory: where columns
+// are few, the way from the sums to it is most of the time.
+template <int kM, int kN, class W, class X>
+HWY_INLINE void group_end_to_end(const Product& p, Rows y, index n, const W& w, const X& x) {
+  constexpr int kFours = (kM * kN + 3) / 4;
+  const auto finish = [&](const V4(&total)[kFours]) HWY_ATTR {
+    float out[kFours * 4];
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kFours; ++i) hn::StoreU(X::finish(total[i], p.w), D4(), out + 4 * i);
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kM * kN; ++i) y.row<float>(i % kM)[n + i / kM] = out[i];
+  };
+  V4 all[kMostRuns][kFours];
+  const int runs = p.w.k_segments;
+  for (int run = 0; run < runs; ++run) {
+    V sum[kN][kM][kRegs];
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kM * kN; ++i) NEMOTRON_UNROLL
+    for (int j = 0; j < kRegs; ++j) sum[i / kM][i % kM][j] = hn::Zero(D());
+    accumulate<kM, kN, kRegs>(w.run(run), x.run(run), 0, p.steps, 0, sum);
+    V4 total[kFours];
+    totals(sum, total);
+    if (runs == 1) return finish(total);
+    NEMOTRON_UNROLL
+    for (int i = 0; i < kFours; ++i) all[run][i] = total[i];
+  }
+  for (int stride = 1; stride < runs; stride *= 2) {
+    for (int run = 0; run < runs; run += 2 * stride) {
+      NEMOTRON_UNROLL
+      for (int i = 0; i < kFours; ++i) all[run][i] = hn::Add(all[run][i], all[run + stride][i]);
+    }
+  }
+  finish(all[0]);
+}
+
+// y[0 .. kM, n0 .. n1] from kM rows of x, kN rows of W beside each other from end to end and what is left one by one.
+template <int kM, int kN, class W, class X>
+HWY_NOINLINE void end_to_end(const Product& p, Rows y, index n0, index n1, const W& w, const X& x) {
+  index n = n0;
+  for (; n + kN <= n1; n += kN) group_end_to_end<kM, kN>(p, y, n, w.from(n - n0), x);
+  for (; n < n1; ++n) group_end_to_end<kM, 1>(p, y, n, w.from(n - n0), x);
+}
+
+// As accumulate for one register of a sum and for run `run`, with sums[n][m][16] in memory.
 template <int kM, int kN, class W, class X>
 HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, int part, float* sums) {
   const D d;
@@ -90,56 +152,6 @@ HWY_INLINE void tile(const W& w, const X& x, index run, index begin, index end, 
   for (int m = 0; m < kM; ++m) hn::StoreU(sum[n][m][0], d, place(n, m));
 }
 
-// y[0 .. kM, n .. n + kN] from kM rows of x and kN rows of W. Nothing but the result goes through memory: where columns
-// are few, the way from the sums to it is most of the time.
-template <int kM, int kN, class W, class X>
-HWY_INLINE void group_end_to_end(const Product& p, Rows y, index n, const W& w, const X& x) {
-  constexpr int kCount = kM * kN, kFours = (kCount + 3) / 4;
-  const auto finish = [&](const V4(&total)[kFours]) HWY_ATTR {
-    float out[kFours * 4];
-    NEMOTRON_UNROLL
-    for (int i = 0; i < kFours; ++i) hn::StoreU(X::finish(total[i], p.w), D4(), out + 4 * i);
-    NEMOTRON_UNROLL
-    for (int m = 0; m < kM; ++m) NEMOTRON_UNROLL
-    for (int j = 0; j < kN; ++j) y.row<float>(m)[n + j] = out[j * kM + m];
-  };
-  V4 totals[kMostRuns][kFours];
-  const int runs = p.w.k_segments;
-  for (int run = 0; run < runs; ++run) {
-    V sum[kN][kM][kRegs];
-    NEMOTRON_UNROLL
-    for (int i = 0; i < kCount; ++i) NEMOTRON_UNROLL
-    for (int j = 0; j < kRegs; ++j) sum[i / kM][i % kM][j] = hn::Zero(D());
-    accumulate<kM, kN, kRegs>(w.run(run), x.run(run), 0, p.steps, 0, sum);
-    V4 total[kFours];
-    NEMOTRON_UNROLL
-    for (int i = 0; i < kFours; ++i) {
-      Sums s[4];
-      NEMOTRON_UNROLL
-      for (int j = 0; j < 4 * kRegs; ++j) {
-        const int from = std::min(4 * i + j / kRegs, kCount - 1);
-        s[j / kRegs].r[j % kRegs] = sum[from / kM][from % kM][j % kRegs];
-      }
-      total[i] = total4(fold(s[0]), fold(s[1]), fold(s[2]), fold(s[3]));
-    }
-    if (runs == 1) return finish(total);
-    NEMOTRON_UNROLL
-    for (int i = 0; i < kFours; ++i) totals[run][i] = total[i];
-  }
-  for (int stride = 1; stride < runs; stride *= 2)
-    for (int run = 0; run < runs; run += 2 * stride) NEMOTRON_UNROLL
-  for (int i = 0; i < kFours; ++i) totals[run][i] = hn::Add(totals[run][i], totals[run + stride][i]);
-  finish(totals[0]);
-}
-
-// y[0 .. kM, n0 .. n1] from kM rows of x, kN rows of W beside each other from end to end and what is left one by one.
-template <int kM, int kN, class W, class X>
-HWY_NOINLINE void end_to_end(const Product& p, Rows y, index n0, index n1, const W& w, const X& x) {
-  index n = n0;
-  for (; n + kN <= n1; n += kN) group_end_to_end<kM, kN>(p, y, n, w.from(n - n0), x);
-  for (; n < n1; ++n) group_end_to_end<kM, 1>(p, y, n, w.from(n - n0), x);
-}
-
 // out[i] = the total of sums[i][16], for i < count to the next multiple of four.
 HWY_INLINE void totals(const float* sums, int count, float* out) {
   Sums s[4];
@@ -149,8 +161,8 @@ HWY_INLINE void totals(const float* sums, int count, float* out) {
   }
 }
 
-// The same for up to kPanelRows rows of W, which all pass over one block of columns of x: it stays in the first-level
-// cache.
+// As end_to_end for up to kPanelRows rows of W, which all pass over one block of columns of x: it stays in the
+// first-level cache.
 template <int kM, int kN, class W, class X>
 HWY_NOINLINE void by_blocks(const Product& p, Rows y, index n0, index n1, const W& w, const X& x) {
   const int count = int(n1 - n0);
