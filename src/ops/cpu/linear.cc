@@ -42,9 +42,8 @@ struct FewInt8 {
   static constexpr int cols(int tile) { return tile == 1 ? kAloneCols : kWidth == 16 ? 2 : 1; }
 };
 
-// Rows of W that stay in the first-level cache to be met again, those that go by blocks of columns, and those that are
-// decoded at a time.
-constexpr index kStreamRows = 8, kBlockedRows = 16, kDecodedRows = 16;
+// Rows of W that stay in the first-level cache to be met again, and those that are decoded at a time.
+constexpr index kStreamRows = 8, kDecodedRows = 16;
 
 // Few rows of x with rows n0 .. n1 of W, decoded first.
 template <class Codec>

@@ -22,8 +22,8 @@ HWY_BEFORE_NAMESPACE();
 namespace nemotron::HWY_NAMESPACE {
 namespace {
 
-// Most rows of W that by_blocks takes; most runs of columns.
-constexpr int kPanelRows = 16, kMostRuns = 8;
+// Most rows of W that meet a block of columns of x at a time; most runs of columns.
+constexpr int kBlockedRows = 16, kMostRuns = 8;
 
 // How far ahead weights are asked for where they are read in the order of memory.
 constexpr index kAskAhead = 16 << 10;
@@ -161,13 +161,13 @@ HWY_INLINE void totals(const float* sums, int count, float* out) {
   }
 }
 
-// As end_to_end for up to kPanelRows rows of W, which all pass over one block of columns of x: it stays in the
+// As end_to_end for up to kBlockedRows rows of W, which all pass over one block of columns of x: it stays in the
 // first-level cache.
 template <int kM, int kN, class W, class X>
 HWY_NOINLINE void by_blocks(const Product& p, Rows y, index n0, index n1, const W& w, const X& x) {
   const int count = int(n1 - n0);
-  HWY_ALIGN float sums[kPanelRows * kM * 16];
-  float out[kMostRuns][kPanelRows * kM + 4];
+  HWY_ALIGN float sums[kBlockedRows * kM * 16];
+  float out[kMostRuns][kBlockedRows * kM + 4];
   const int runs = p.w.k_segments;
   for (int run = 0; run < runs; ++run) {
     for (index begin = 0; begin < p.steps; begin += X::kBlockSteps) {
